@@ -1,0 +1,73 @@
+"""The command line ``jianheng``: one module a command, errors in four parts, documented exit codes."""
+
+import os
+import secrets
+import sys
+from collections.abc import Sequence
+from typing import TextIO
+
+import click
+
+from jianheng.cli.app import build
+from jianheng.cli.exit_codes import ExitCode
+from jianheng.cli.output import print_line, print_problems
+from jianheng.cli.session import Session
+from jianheng.cli.usage import usage_problem
+from jianheng.cli.wording import pick_language
+from jianheng.errors import JianhengError, problem
+from jianheng.logs import get_log
+from jianheng.messages import LANGUAGES, set_language, text
+
+__all__ = ["ExitCode", "main"]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code (:class:`jianheng.cli.exit_codes.ExitCode`).
+
+    A command returns its exit code, or nothing when all is well.
+
+    Args:
+        argv: the words after the program's name, the process's own when not given.
+    """
+    words = list(sys.argv[1:] if argv is None else argv)
+    for stream in (sys.stdout, sys.stderr):
+        _never_fail_on(stream)
+    session = Session()
+    # Said before any option is parsed, so that an error in the options is JSON as well.
+    as_json = "--json" in words[: words.index("--") if "--" in words else None]
+    set_language(LANGUAGES[0])
+    try:
+        set_language(pick_language(words, os.environ))
+        session.configure_logs()
+        code = build().main(words, prog_name="jianheng", standalone_mode=False, obj=session)
+        return int(code or ExitCode.OK)
+    except (click.Abort, KeyboardInterrupt):
+        print_line(text("cli-interrupted"), err=True)
+        return ExitCode.INTERRUPTED
+    except SystemExit as error:  # click ends so when the reader of a pipe has gone
+        return error.code if isinstance(error.code, int) else ExitCode.UNEXPECTED
+    except Exception as error:  # noqa: BLE001  # the last place where it can be told in words
+        return _tell(error, as_json=as_json)
+
+
+def _tell(error: Exception, *, as_json: bool) -> int:
+    """Tell an error in words and return its exit code."""
+    if isinstance(error, click.exceptions.NoArgsIsHelpError):  # a group alone: its help is the answer
+        click.echo(error.ctx.get_help() if error.ctx is not None else "")
+        return ExitCode.OK
+    if isinstance(error, click.ClickException):
+        error = usage_problem(error)
+    if isinstance(error, JianhengError):
+        print_problems(error.problems, as_json=as_json)
+        return error.exit_code
+    reference = secrets.token_hex(4)
+    get_log("jianheng.cli").debug("internal error", reference=reference, exc_info=error)
+    print_problems([problem("internal-error", reference=reference)], as_json=as_json)
+    return ExitCode.UNEXPECTED
+
+
+def _never_fail_on(stream: TextIO) -> None:
+    """A terminal that lacks a character shows a question mark; it must not end the program."""
+    reconfigure = getattr(stream, "reconfigure", None)
+    if reconfigure is not None:
+        reconfigure(errors="replace")

@@ -1,0 +1,195 @@
+"""``jianheng demo``: the whole job on simulated upstream systems, each in its own process as in an office."""
+
+import importlib.util
+import json
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from jianheng.cli import publish as publishing
+from jianheng.cli import score as scoring
+from jianheng.cli import sync as syncing
+from jianheng.cli.explain import explanation, print_tree
+from jianheng.cli.init import Answers, deployment_text, write_deployment
+from jianheng.cli.output import print_json, print_line
+from jianheng.cli.session import Session, pass_session
+from jianheng.errors import StopError
+from jianheng.messages import text
+
+SIMULATOR = "jianheng_simulator"
+MARK = ".jianheng-demo"
+START_TIMEOUT_S = 30
+STEP_TIMEOUT_S = 300
+
+T = TypeVar("T")
+
+
+def command() -> click.Command:
+    """Return the command."""
+
+    @click.command("demo", help=text("cli-help-demo"))
+    @click.option("--folder", default="demo", metavar="PATH", help=text("cli-help-demo-folder"))
+    @click.option("--people", default=60, type=click.IntRange(12, 500), help=text("cli-help-demo-people"))
+    @click.option("--cases", default=6000, type=click.IntRange(20, 100_000), help=text("cli-help-demo-cases"))
+    @pass_session
+    def demo(session: Session, folder: str, people: int, cases: int) -> int:
+        return run(session, Path(folder).resolve(), people, cases)
+
+    return demo
+
+
+def run(session: Session, folder: Path, people: int, cases: int) -> int:
+    """Make the upstream systems, then do what an office does; return the worst exit code but quarantine's."""
+    if importlib.util.find_spec(SIMULATOR) is None:
+        raise StopError("demo-no-simulator")
+    _clear(folder)
+    steps = _Steps(quiet=session.flags.json)
+    upstream = folder / "upstream"
+    size = ["--people", str(people), "--cases", str(cases)]
+    steps.time("demo-create", lambda: _simulate("create", upstream, *size))
+    with _archive(upstream) as url:
+        _deploy(folder, url)
+        inner = Session(session.environ)
+        inner.flags = replace(session.flags, config=folder, json=False)
+        told: dict[str, Any] = {"folder": str(folder)}
+        for passing in (False, True):
+            if passing:
+                steps.time("demo-pass-time", lambda: _simulate("pass-time", upstream, "--days", "10"))
+            told["again" if passing else "first"] = _job(inner, steps)
+        best = told["again"]["person"]
+        explained = explanation(inner, best)
+        if not session.flags.json:
+            steps.say("demo-explain", name=explained["person"]["name"])
+            print_tree(explained, most=1)
+        (folder / "explain.json").write_text(json.dumps(explained, ensure_ascii=False, indent=1), encoding="utf-8")
+    if session.flags.json:
+        print_json(told | {"seconds": steps.seconds})
+    else:
+        print_line(text("demo-done", folder=folder, person=best, seconds=f"{sum(steps.seconds.values()):.0f}"))
+    return 0
+
+
+class _Steps:
+    """Says what is done and how long it took."""
+
+    def __init__(self, *, quiet: bool) -> None:
+        self.quiet = quiet
+        self.seconds: dict[str, float] = {}
+
+    def say(self, code: str, **fields: object) -> None:
+        """Print a heading."""
+        if not self.quiet:
+            print_line("")
+            print_line(f"■ {text(code, **fields)}")
+
+    def time(self, code: str, work: Callable[[], T]) -> T:
+        """Do a step and remember its time."""
+        self.say(code)
+        begun = time.monotonic()
+        done = work()
+        taken = time.monotonic() - begun
+        self.seconds[code] = round(self.seconds.get(code, 0.0) + taken, 2)
+        if not self.quiet:
+            print_line(text("demo-seconds", seconds=f"{taken:.1f}"))
+        return done
+
+
+def _job(session: Session, steps: _Steps) -> dict[str, Any]:
+    """Sync, score, publish; print each as its own command would."""
+    reports, failed = steps.time("demo-sync", lambda: syncing.sync_all(session))
+    if not steps.quiet:
+        syncing.tell(session, reports, failed)
+    _stop_on(failed)
+    runs = steps.time("demo-score", lambda: scoring.score_all(session))
+    if not steps.quiet:
+        scoring.tell(session, runs)
+    deliveries, failed = steps.time("demo-publish", lambda: publishing.publish_all(session))
+    if not steps.quiet:
+        publishing.tell(session, deliveries, failed)
+    _stop_on(failed)
+    best = max(_standings(session, runs[-1].run_id), key=lambda row: (row["points"], row["person_key"]))
+    return {
+        "sync": [report.as_json() for report in reports],
+        "score": [run.as_json() for run in runs],
+        "publish": [delivery.receipt.location for delivery in deliveries],
+        "person": best["person_key"],
+    }
+
+
+def _standings(session: Session, run_id: int) -> list[dict[str, Any]]:
+    from jianheng.cli.services import store_of
+    from jianheng.scoring.ledger import kept_standings
+
+    store = store_of(session)
+    try:
+        with store.connect() as connection:
+            return kept_standings(connection, run_id)
+    finally:
+        store.dispose()
+
+
+def _stop_on(failed: list[Any]) -> None:
+    if failed:
+        raise failed[0]
+
+
+def _clear(folder: Path) -> None:
+    """Make room, but only where an earlier demonstration stood."""
+    if folder.exists() and any(folder.iterdir()):
+        if not (folder / MARK).exists():
+            raise StopError("demo-folder-in-use", folder=str(folder))
+        shutil.rmtree(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / MARK).write_text("", encoding="utf-8")
+
+
+def _simulate(name: str, upstream: Path, *arguments: str) -> None:
+    words = [sys.executable, "-m", SIMULATOR, name, "--folder", str(upstream), *arguments]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=STEP_TIMEOUT_S, check=False)  # noqa: S603 our own interpreter
+    if done.returncode != 0:
+        told = (done.stderr.strip().splitlines() or ["—"])[-1]
+        raise StopError("demo-simulator-failed", command=name, told=told)
+
+
+@contextmanager
+def _archive(upstream: Path) -> Iterator[str]:
+    """Run the simulated archive service; yield its address."""
+    words = [sys.executable, "-m", SIMULATOR, "serve", "--folder", str(upstream)]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:  # noqa: S603 our own interpreter
+        try:
+            line = process.stdout.readline() if process.stdout else ""
+            if not line:
+                raise StopError("demo-simulator-failed", command="serve", told="—")
+            yield json.loads(line)["archive_url"]
+        finally:
+            process.terminate()
+            process.wait(START_TIMEOUT_S)
+
+
+def _deploy(folder: Path, archive_url: str) -> None:
+    secret = folder / "archive-secret"
+    secret.touch(mode=0o600)
+    secret.write_text("simulator-secret\n", encoding="utf-8")
+    answers = Answers(
+        office_code="990101",
+        office_name="滨海市东屿区人民检察院",
+        policy="laoshan",
+        periods=("2024", "2025"),
+        store="sqlite:///jianheng.db",
+        ucs_url="sqlite:///upstream/case.db",
+        personnel="upstream/personnel",
+        archive_url=archive_url,
+        archive_client_id="jianheng",
+        archive_secret="file:archive-secret",  # noqa: S106 a reference, not a secret
+        workbook="out",
+        report="out",
+    )
+    write_deployment(folder / "deployment.toml", deployment_text(answers))

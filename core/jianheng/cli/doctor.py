@@ -1,0 +1,204 @@
+"""``jianheng doctor``: everything that could keep this deployment from working, found in one go."""
+
+import platform
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from importlib.metadata import PackageNotFoundError, requires, version
+from itertools import islice
+from typing import Literal
+
+import click
+
+from jianheng.boundary import Boundary
+from jianheng.cli.exit_codes import ExitCode
+from jianheng.cli.output import print_json, print_line, problem_json
+from jianheng.cli.session import OpenSource, OpenTarget, Session, open_source, open_target, pass_session
+from jianheng.config import Deployment, resolve_secrets, secret_references
+from jianheng.contract import Finding, Secret, Source, Target
+from jianheng.errors import JianhengError, Problem, problem
+from jianheng.messages import text
+from jianheng.registry import Plugin, unknown_names
+
+State = Literal["ok", "warning", "failed"]
+StoreCheck = Callable[[Deployment, Mapping[str, Secret]], Iterable[Finding]]
+
+MARKS: Mapping[State, str] = {"ok": "✔", "warning": "!", "failed": "✘"}
+CHECK_TIMEOUT_S = 30.0
+MAX_FINDINGS = 1000
+"""An adapter that finds more than this without end is cut off."""
+
+CHOSEN = ("plugin-disabled", "plugin-not-allowed")
+"""Reasons that somebody decided on: worth saying, not wrong."""
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One line of the report."""
+
+    area: str
+    subject: str
+    state: State
+    detail: str = ""
+    problem: Problem | None = None
+
+
+def command(store_check: StoreCheck | None = None) -> click.Command:
+    """Return the command.
+
+    Args:
+        store_check: looks at the store; its findings come last, and an error it raises is one of them.
+    """
+
+    @click.command("doctor", help=text("cli-help-doctor"))
+    @pass_session
+    def doctor(session: Session) -> int:
+        checks: list[Check] = []
+        for found in examine(session, store_check):
+            each = _told_once(found, checks)
+            checks.append(each)
+            if not session.flags.json:
+                _tell(each, quiet=session.flags.quiet)
+        failed = sum(each.state == "failed" for each in checks)
+        warned = sum(each.state == "warning" for each in checks)
+        if session.flags.json:
+            print_json({"checks": [_json(each) for each in checks]}, ok=not failed)
+        else:
+            print_line(text("cli-doctor-summary", total=len(checks), failed=failed, warned=warned))
+        return ExitCode.STOP if failed else ExitCode.OK
+
+    return doctor
+
+
+def _told_once(check: Check, before: list[Check]) -> Check:
+    """A missing secret fails its source as well; the four parts are told the first time only."""
+    if check.problem is None or check.problem not in [each.problem for each in before]:
+        return check
+    return replace(check, detail=text("cli-doctor-above", above=check.problem.code), problem=None)
+
+
+def examine(session: Session, store_check: StoreCheck | None = None) -> Iterator[Check]:
+    """Yield every check in order; one that fails keeps none of the others from being made."""
+    yield from _libraries()
+    try:
+        deployment: Deployment | None = session.deployment
+    except JianhengError as error:
+        deployment = None
+        yield from _failed("config", str(session.config_path), error.problems)
+    if deployment is None:
+        return
+    yield Check("config", str(deployment.file), "ok", f"{deployment.office.name} ({deployment.office.code})")
+    secrets = {}
+    for key in secret_references(deployment):
+        try:
+            secrets.update(resolve_secrets(deployment, under=key, environ=session.environ))
+        except JianhengError as error:
+            yield from _failed("secret", key, error.problems)
+        else:
+            yield Check("secret", key, "ok")
+    yield from _plugins(session, deployment)
+    for name in deployment.sources:
+        yield from _adapter(session, "source", name)
+    for name in deployment.targets:
+        yield from _adapter(session, "target", name)
+    if store_check is not None:
+        try:
+            yield from _found("store", "", store_check(deployment, secrets))
+        except JianhengError as error:
+            yield from _failed("store", "", error.problems)
+
+
+def _libraries() -> Iterator[Check]:
+    yield Check("python", "Python", "ok", platform.python_version())
+    missing: list[str] = []
+    needed = [each for each in requires("jianheng") or () if "extra ==" not in each]
+    for requirement in needed:
+        name = re.split(r"[^A-Za-z0-9._-]", requirement, maxsplit=1)[0]
+        try:
+            version(name)
+        except PackageNotFoundError:
+            missing.append(name)
+    if missing:
+        names = ", ".join(missing)
+        yield Check("python", names, "failed", problem=problem("doctor-library-missing", names=names))
+    else:
+        yield Check("python", text("cli-doctor-libraries"), "ok", str(len(needed)))
+
+
+def _plugins(session: Session, deployment: Deployment) -> Iterator[Check]:
+    plugins = session.registry.plugins
+    used = {use.adapter for use in (*deployment.sources.values(), *deployment.targets.values())}
+    enabled = [each for each in plugins if each.enabled]
+    yield Check("plugin", text("cli-doctor-plugins"), "ok", ", ".join(each.id for each in enabled))
+    for plugin in session.registry.set_aside:
+        yield _set_aside(plugin, needed=plugin.id in used and plugin.id not in {each.id for each in enabled})
+    for plugin in enabled:
+        for notice in plugin.notices:
+            yield Check("plugin", plugin.id, "warning", problem=notice)
+    for each in unknown_names(plugins, deployment.plugins.allow, deployment.plugins.disable):
+        yield Check("plugin", str(each.fields["name"]), "warning", problem=each)
+
+
+def _set_aside(plugin: Plugin, *, needed: bool) -> Check:
+    chosen = plugin.reason is not None and plugin.reason.code in CHOSEN
+    state: State = "failed" if needed else "ok" if chosen else "warning"
+    detail = plugin.reason.message().what if plugin.reason is not None and state == "ok" else ""
+    return Check("plugin", plugin.id, state, detail, None if state == "ok" else plugin.reason)
+
+
+def _adapter(session: Session, area: Literal["source", "target"], name: str) -> Iterator[Check]:
+    uses = session.deployment.sources if area == "source" else session.deployment.targets
+    limit = min(uses[name].timeout_s, CHECK_TIMEOUT_S)
+    opened: OpenSource | OpenTarget
+    try:
+        if area == "source":
+            opened = open_source(session, name, timeout_s=limit)
+            findings = findings_of(opened.boundary, opened.source)
+        else:
+            opened = open_target(session, name, timeout_s=limit)
+            findings = findings_of(opened.boundary, opened.target)
+        opened.boundary.close()
+    except JianhengError as error:
+        yield from _failed(area, name, error.problems)
+        return
+    yield from _found(area, name, findings)
+
+
+def findings_of(boundary: Boundary, adapter: Source | Target) -> list[Finding]:
+    """Return what an adapter's own check finds, asked through its boundary."""
+    return list(islice(boundary.iterate("check", adapter.check, yields=Finding), MAX_FINDINGS))
+
+
+def _found(area: str, name: str, findings: Iterable[Finding]) -> Iterator[Check]:
+    told = False
+    for each in findings:
+        told = True
+        state: State = "ok" if each.problem is None else "warning" if each.warning else "failed"
+        subject = name if each.subject == name else f"{name} {each.subject}".strip()
+        yield Check(area, subject, state, each.detail, each.problem)
+    if not told:
+        yield Check(area, name, "ok")
+
+
+def _failed(area: str, subject: str, problems: Iterable[Problem]) -> Iterator[Check]:
+    for each in problems:
+        yield Check(area, subject, "failed", problem=each)
+
+
+def _tell(check: Check, *, quiet: bool) -> None:
+    if quiet and check.state == "ok":
+        return
+    head = f"{MARKS[check.state]} {text(f'cli-area-{check.area}')} {check.subject}"
+    print_line(f"{head}  {check.detail}" if check.detail else head)
+    if check.problem is not None:
+        print_line("\n".join(f"    {line}" for line in check.problem.message().as_text().splitlines()))
+
+
+def _json(check: Check) -> dict[str, object]:
+    return {
+        "area": check.area,
+        "subject": check.subject,
+        "state": check.state,
+        "detail": check.detail,
+        "problem": problem_json(check.problem) if check.problem else None,
+    }

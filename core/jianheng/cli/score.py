@@ -1,0 +1,56 @@
+"""``jianheng score``: apply the policy, keep the ledger, say what moved."""
+
+from collections.abc import Sequence
+
+import click
+
+from jianheng.cli.output import print_json, print_line
+from jianheng.cli.services import office_of, periods_of, policy_of, store_of
+from jianheng.cli.session import Session, pass_session
+from jianheng.messages import text
+from jianheng.scoring.points import shown
+from jianheng.scoring.run import Report, score_office
+
+
+def command() -> click.Command:
+    """Return the command."""
+
+    @click.command("score", help=text("cli-help-score"))
+    @click.option("--period", "periods", multiple=True, help=text("cli-help-period"))
+    @click.option("--full", is_flag=True, help=text("cli-help-full"))
+    @pass_session
+    def score(session: Session, periods: tuple[str, ...], full: bool) -> None:
+        tell(session, score_all(session, periods, full=full))
+
+    return score
+
+
+def score_all(session: Session, periods: Sequence[str] = (), *, full: bool = False) -> list[Report]:
+    """Score the office for each period."""
+    policy, office = policy_of(session), office_of(session)
+    wanted = periods_of(session, periods)
+    store = store_of(session)
+    try:
+        with session.progress() as bars:
+            task = bars.add_task(text("cli-help-score"), total=len(wanted))
+            reports = []
+            for each in wanted:
+                reports.append(
+                    score_office(store, office.code, policy, each, office.units, office.source_order, full=full)
+                )
+                bars.advance(task)
+    finally:
+        store.dispose()
+    return reports
+
+
+def tell(session: Session, reports: Sequence[Report]) -> None:
+    """Print what a scoring did."""
+    if session.flags.json:
+        print_json({"runs": [report.as_json() for report in reports]})
+        return
+    for report in reports:
+        numbers = {name: shown(getattr(report, name)) for name in ("points", "provisional", "withheld")}
+        counts = {name: getattr(report, name) for name in ("cases", "added", "closed", "kept", "people", "uncounted")}
+        mode = text(f"cli-mode-{report.mode}-{report.reason}")
+        print_line(text("cli-score-line", period=report.period, mode=mode, **counts, **numbers))

@@ -1,0 +1,95 @@
+"""What the working commands share: the store, the policy, the periods, the office."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+import sqlalchemy as sa
+
+from jianheng.cli.session import Session
+from jianheng.config import Deployment, resolve_secrets, store_url
+from jianheng.contract import Finding, Secret
+from jianheng.errors import JianhengError, StopError, problem
+from jianheng.messages import text
+from jianheng.publish.publication import Office
+from jianheng.registry import Registry
+from jianheng.scoring.period import Period, period
+from jianheng.scoring.policy import Policy, load_policy
+from jianheng.store.engine import check_connection, open_engine, open_store, schema_state
+
+
+def store_of(session: Session) -> sa.Engine:
+    """Open the deployment's store, ready for use.
+
+    Raises:
+        StopError: its secret is missing, or the store is of another version.
+        RetryError: nobody answers.
+    """
+    secrets = resolve_secrets(session.deployment, under="store", environ=session.environ)
+    return open_store(store_url(session.deployment, secrets))
+
+
+def bare_store_of(session: Session) -> sa.Engine:
+    """Open the store as it is, whatever its version."""
+    secrets = resolve_secrets(session.deployment, under="store", environ=session.environ)
+    engine = open_engine(store_url(session.deployment, secrets))
+    check_connection(engine)
+    return engine
+
+
+def check_store(deployment: Deployment, secrets: Mapping[str, Secret]) -> Iterable[Finding]:
+    """Say whether the store answers and has the tables this version needs; change nothing."""
+    engine = open_engine(store_url(deployment, secrets))
+    shown = engine.url.render_as_string(hide_password=True)
+    try:
+        check_connection(engine)
+        has, wanted = schema_state(engine)
+    except JianhengError as error:
+        yield Finding(shown, error.problem)
+        return
+    finally:
+        engine.dispose()
+    if has is None:
+        yield Finding(shown, detail=text("cli-doctor-store-empty"))
+    elif has != wanted:
+        yield Finding(shown, problem("store-outdated", has=has, wanted=wanted))
+    else:
+        yield Finding(shown, detail=text("cli-doctor-store", revision=has))
+
+
+def office_of(session: Session) -> Office:
+    """Return the office as publications name it; sources are believed in the order of the deployment."""
+    deployment = session.deployment
+    office = deployment.office
+    return Office(office.code, office.name, tuple(office.scope), tuple(deployment.sources))
+
+
+def policy_named(registry: Registry, pack: str, layer: Path | None = None) -> Policy:
+    """Load an installed policy pack.
+
+    Raises:
+        StopError: no such pack is installed and allowed.
+        FaultsError: everything wrong with it.
+    """
+    folders = registry.policy_folders()
+    if pack not in folders:
+        raise StopError("policy-not-found", pack=pack, where="[policy] pack")
+    return load_policy(folders[pack], folders.get, layer)
+
+
+def policy_of(session: Session) -> Policy:
+    """Load the deployment's policy with the office's own layer."""
+    named = session.deployment.policy
+    layer = session.deployment.policy_layer
+    if layer is not None and not layer.is_dir():
+        raise StopError("policy-file-missing", file=str(layer))
+    return policy_named(session.registry, named.pack, layer)
+
+
+def periods_of(session: Session, asked: Sequence[str]) -> list[Period]:
+    """Return the periods asked for, or all configured ones."""
+    return [period(name) for name in asked or session.deployment.policy.periods]
+
+
+def last_period_of(session: Session, asked: str | None) -> Period:
+    """Return the period asked for, or the last configured one."""
+    return period(asked or session.deployment.policy.periods[-1])

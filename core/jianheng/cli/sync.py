@@ -1,0 +1,150 @@
+"""``jianheng sync``: read what is new, and account for every row."""
+
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
+
+import click
+from rich.progress import Progress, TaskID
+
+from jianheng.cli.exit_codes import ExitCode
+from jianheng.cli.output import print_json, print_line, print_problems, print_table, problem_json
+from jianheng.cli.services import store_of
+from jianheng.cli.session import OpenSource, Session, open_source, pass_session
+from jianheng.contract import Batch, Stream
+from jianheng.errors import JianhengError, Problem
+from jianheng.messages import text
+from jianheng.sync.counts import Counts, SourceReport
+from jianheng.sync.engine import Reader, sync_source
+
+COLUMNS = (
+    "source",
+    "stream",
+    "emitted",
+    "inserted",
+    "changed",
+    "deleted",
+    "vanished",
+    "unchanged",
+    "duplicate",
+    "quarantined",
+    "result",
+)
+
+
+def command() -> click.Command:
+    """Return the command."""
+
+    @click.command("sync", help=text("cli-help-sync"))
+    @click.argument("sources", nargs=-1, metavar=text("cli-column-source"))
+    @click.option("--stream", "streams", multiple=True, help=text("cli-help-sync-stream"))
+    @click.option("--accept-mass-change", is_flag=True, help=text("cli-help-accept-mass-change"))
+    @pass_session
+    def sync(session: Session, sources: tuple[str, ...], streams: tuple[str, ...], accept_mass_change: bool) -> int:
+        reports, failed = sync_all(session, sources, streams, accept_mass_change=accept_mass_change)
+        return tell(session, reports, failed)
+
+    return sync
+
+
+def sync_all(
+    session: Session, sources: Sequence[str] = (), streams: Sequence[str] = (), *, accept_mass_change: bool = False
+) -> tuple[list[SourceReport], list[JianhengError]]:
+    """Sync sources in the order of the deployment; one that cannot be read keeps none of the others."""
+    store = store_of(session)
+    names = tuple(sources) or tuple(session.deployment.sources)
+    unknown = [name for name in names if name not in session.deployment.sources]
+    if unknown:
+        open_source(session, unknown[0])  # tells which names there are
+    reports: list[SourceReport] = []
+    failed: list[JianhengError] = []
+    try:
+        with session.progress() as bars:
+            for name in names:
+                try:
+                    opened = open_source(session, name)
+                    reports.append(
+                        sync_source(
+                            store,
+                            session.deployment.office.code,
+                            _reader(opened),
+                            only=streams or opened.use.streams or (),
+                            accept_mass_change=accept_mass_change,
+                            progress=_Bars(bars, name),
+                        )
+                    )
+                    opened.boundary.close()
+                except JianhengError as error:
+                    failed.append(error)
+    finally:
+        store.dispose()
+    return reports, failed
+
+
+class _Bars:
+    """One progress bar a stream."""
+
+    def __init__(self, bars: Progress, source: str) -> None:
+        self._bars, self._source = bars, source
+        self._tasks: dict[str, TaskID] = {}
+
+    def __call__(self, stream: str, rows: int) -> None:
+        if stream not in self._tasks:
+            self._tasks[stream] = self._bars.add_task(f"{self._source} {stream}", total=None)
+        self._bars.update(self._tasks[stream], completed=rows)
+
+
+def _reader(opened: OpenSource) -> Reader:
+    source, boundary = opened.source, opened.boundary
+
+    def streams() -> Sequence[Stream]:
+        return boundary.call("streams", source.streams)
+
+    def read(stream: str, cursor: str | None) -> Iterator[Batch]:
+        return boundary.iterate("read", lambda: source.read(stream, cursor), yields=Batch)
+
+    options = json.dumps([opened.plugin.id, opened.plugin.version, dict(opened.context.options)], default=str, sort_keys=True)
+    told = hashlib.blake2b((options + repr(tuple(opened.context.units))).encode(), digest_size=16)
+    return Reader(opened.name, streams, read, told.hexdigest())
+
+
+def tell(session: Session, reports: Sequence[SourceReport], failed: Sequence[JianhengError]) -> int:
+    """Print what a sync did; return the exit code."""
+    problems = [each for error in failed for each in error.problems]
+    problems += [each for report in reports for each in report.problems]
+    held = sum(report.open_quarantine for report in reports)
+    if session.flags.json:
+        told = {"sources": [report.as_json() for report in reports], "errors": [problem_json(each) for each in problems]}
+        print_json(told, ok=not problems)
+    else:
+        _print(session, reports, problems, held)
+    if failed or problems:
+        return _exit_code(failed, reports)
+    return ExitCode.SET_ASIDE if held else ExitCode.OK
+
+
+def _exit_code(failed: Sequence[JianhengError], reports: Sequence[SourceReport]) -> int:
+    codes = {problem.code for report in reports for problem in report.problems}
+    if failed:
+        return max(failed, key=lambda error: error.recovery == "stop").exit_code
+    return ExitCode.ASK if "sync-mass-change" in codes else ExitCode.STOP
+
+
+def _print(session: Session, reports: Sequence[SourceReport], problems: Sequence[Problem], held: int) -> None:
+    rows: list[tuple[object, ...]] = []
+    for report in reports:
+        for stream in report.streams:
+            rows.append((report.source, stream.stream, *_cells(stream.counts), text(f"cli-state-{stream.state}")))
+    total = sum((report.counts for report in reports), Counts())
+    if not session.flags.quiet and rows:
+        rows.append((text("cli-total"), "", *_cells(total), ""))
+        print_table([text(f"cli-column-{column}") for column in COLUMNS], rows)
+    print_problems(problems, as_json=False)
+    if held:
+        print_line(text("cli-sync-quarantine", count=held))
+    if reports and not problems and total.written == 0:
+        print_line(text("cli-sync-nothing"))
+
+
+def _cells(counts: Counts) -> tuple[object, ...]:
+    return tuple(getattr(counts, name) for name in COLUMNS[2:-1])

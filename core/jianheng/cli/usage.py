@@ -1,0 +1,67 @@
+"""What was typed wrongly, told in our words instead of click's."""
+
+import click
+
+from jianheng.config.faults import nearest
+from jianheng.errors import StopError
+from jianheng.messages import text
+
+EXTRA = "unexpected extra argument"
+"""Click tells this one by its words only; with other words it is still told, less well."""
+
+
+def usage_problem(error: click.ClickException) -> StopError:
+    """Return the coded error for a mistake on the command line."""
+    context = error.ctx if isinstance(error, click.UsageError) else None
+    command = context.command_path if context is not None else "jianheng"
+    if isinstance(error, click.NoSuchOption | click.exceptions.NoSuchCommand):
+        return _unknown(error, command)
+    if isinstance(error, click.MissingParameter):
+        return StopError("cli-missing", command=command, parameter=_name(error.param))
+    if isinstance(error, click.BadOptionUsage):
+        return StopError("cli-option-value", command=command, option=error.option_name)
+    if isinstance(error, click.BadParameter):
+        return StopError(
+            "cli-bad-value", command=command, parameter=_name(error.param), wanted=_wanted(error)
+        )
+    if context is not None and EXTRA in error.format_message():
+        return StopError(
+            "cli-extra-arguments", command=command, given=error.format_message().partition("(")[2][:-1]
+        )
+    return StopError("cli-usage", command=command, detail=error.format_message())
+
+
+def _unknown(error: click.NoSuchOption | click.exceptions.NoSuchCommand, command: str) -> StopError:
+    if isinstance(error, click.NoSuchOption):
+        likely = nearest(error.option_name, _options(error.ctx))
+        return StopError("cli-unknown-option", command=command, option=error.option_name, nearest=likely)
+    group = error.ctx.command if error.ctx is not None else None
+    names = sorted(group.commands) if isinstance(group, click.Group) else []
+    likely = nearest(error.command_name, names)
+    known = ", ".join(names)
+    return StopError(
+        "cli-unknown-command", command=command, name=error.command_name, nearest=likely, known=known
+    )
+
+
+def _options(context: click.Context | None) -> list[str]:
+    if context is None:
+        return []
+    return [name for each in context.command.params for name in (*each.opts, *each.secondary_opts)]
+
+
+def _name(parameter: click.Parameter | None) -> str:
+    if parameter is None:
+        return "—"
+    if isinstance(parameter, click.Option):
+        return " / ".join(parameter.opts)
+    return parameter.make_metavar(click.Context(click.Command("jianheng")))
+
+
+def _wanted(error: click.BadParameter) -> str:
+    kind = error.param.type if error.param is not None else None
+    if isinstance(kind, click.Choice):
+        return ", ".join(str(choice) for choice in kind.choices)
+    if isinstance(kind, click.types.IntParamType):
+        return text("config-type-integer")
+    return error.message

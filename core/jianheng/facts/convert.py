@@ -1,0 +1,225 @@
+"""From what an adapter read to a typed fact, or to the reasons why not.
+
+Adapters map names; only this module decides what a value is. A row with any fault is not half
+taken: the caller quarantines it with every fault found.
+"""
+
+import datetime as dt
+import hashlib
+import json
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
+from functools import cache
+from typing import Any
+
+from jianheng.errors import Problem, problem
+from jianheng.facts.entity import Column, Entity
+from jianheng.facts.time import wall_time
+
+TEXT_LIMIT = 4000
+KEY_LIMIT = 200
+CODE_LIMIT = 100
+RESERVED = frozenset({"_deleted", "_locator"})
+_EARLIEST, _LATEST = dt.date(1900, 1, 2), dt.date(2200, 1, 1)
+_TRUE = frozenset({"y", "yes", "true", "1", "是"})
+_FALSE = frozenset({"n", "no", "false", "0", "否"})
+_UNPRINTABLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f]")
+
+Value = str | int | bool | Decimal | dt.date | dt.datetime | None
+
+
+class _UnfitError(ValueError):
+    """A value is not of its column's type; carries the code of the reason."""
+
+    def __init__(self, code: str, **fields: object) -> None:
+        super().__init__(code)
+        self.code = code
+        self.fields = fields
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """One checked row: its key, its values in declared order, and a hash of them."""
+
+    key: str
+    values: tuple[Value, ...]
+    content_hash: str
+    deleted: bool
+    locator: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reject:
+    """One unusable row: what could be told of its key, where it is, and every fault."""
+
+    key: str
+    locator: str
+    problems: tuple[Problem, ...]
+    row: Mapping[str, Any]
+
+
+def _as_text(value: object) -> str | None:
+    text = value if isinstance(value, str) else str(value)
+    text = text.strip()
+    if _UNPRINTABLE.search(text):
+        raise _UnfitError("row-control-character")
+    return text or None
+
+
+def _as_moment(value: object) -> dt.datetime | None:
+    if isinstance(value, dt.datetime):
+        moment = value
+    elif isinstance(value, dt.date):
+        moment = dt.datetime(value.year, value.month, value.day)  # noqa: DTZ001 wall time, see facts.time
+    else:
+        text = _as_text(value)
+        if text is None:
+            return None
+        try:
+            moment = dt.datetime.fromisoformat(text)
+        except ValueError:
+            raise _UnfitError("row-not-a-date") from None
+    moment = wall_time(moment)
+    if not _EARLIEST <= moment.date() < _LATEST:
+        raise _UnfitError("row-date-out-of-range", earliest=_EARLIEST, latest=_LATEST)
+    return moment
+
+
+def _as_day(value: object) -> dt.date | None:
+    moment = _as_moment(value)
+    return None if moment is None else moment.date()
+
+
+def _as_decimal(value: object) -> Decimal | None:
+    if isinstance(value, bool):
+        raise _UnfitError("row-not-a-number")
+    text = _as_text(repr(value) if isinstance(value, float) else value)
+    if text is None:
+        return None
+    try:
+        number = Decimal(text)
+    except InvalidOperation:
+        raise _UnfitError("row-not-a-number") from None
+    if not number.is_finite():
+        raise _UnfitError("row-not-a-number")
+    if number != round(number, 6) or abs(number) >= 10**12:
+        raise _UnfitError("row-number-out-of-range")
+    return number.quantize(Decimal("0.000001"))
+
+
+def _as_integer(value: object) -> int | None:
+    number = _as_decimal(value)
+    if number is None:
+        return None
+    if number != int(number):
+        raise _UnfitError("row-not-an-integer")
+    return int(number)
+
+
+def _as_boolean(value: object) -> bool | None:
+    if isinstance(value, bool):
+        return value
+    text = _as_text(value)
+    if text is None:
+        return None
+    if text.lower() in _TRUE:
+        return True
+    if text.lower() in _FALSE:
+        return False
+    raise _UnfitError("row-not-a-boolean")
+
+
+def _as_attributes(value: object) -> str | None:
+    if not isinstance(value, Mapping):
+        raise _UnfitError("row-not-attributes")
+    kept = {
+        str(name): None if each is None else str(each)
+        for name, each in value.items()
+        if each not in (None, "")
+    }
+    return json.dumps(kept, ensure_ascii=False, sort_keys=True) if kept else None
+
+
+_CONVERTERS: dict[str, Callable[[object], Value]] = {
+    "text": _as_text,
+    "code": _as_text,
+    "date": _as_day,
+    "datetime": _as_moment,
+    "integer": _as_integer,
+    "decimal": _as_decimal,
+    "boolean": _as_boolean,
+    "attributes": _as_attributes,
+}
+
+
+@cache
+def _plan(entity: Entity) -> tuple[tuple[str, Callable[[object], Value], int, Column], ...]:
+    def limit(column: Column) -> int:
+        if column is entity.key or column.ref:
+            return KEY_LIMIT
+        return CODE_LIMIT if column.type == "code" else TEXT_LIMIT
+
+    return tuple((column.name, _CONVERTERS[column.type], limit(column), column) for column in entity.columns)
+
+
+@cache
+def _known(entity: Entity) -> frozenset[str]:
+    return frozenset(entity.names) | RESERVED
+
+
+def shown(value: object) -> str:
+    """Return a value as a message may show it: short, on one line."""
+    text = " ".join(str(value).split())
+    return text if len(text) <= 40 else f"{text[:39]}…"  # noqa: PLR2004
+
+
+def _fit(
+    entity: Entity, converter: Callable[[object], Value], limit: int, column: Column, raw: object, at: str
+) -> Value | Problem:
+    """Return the typed value of one cell, or why it has none."""
+    where = {"entity": entity.label, "column": column.label, "at": at}
+    value: Value = None
+    if raw is not None:
+        try:
+            value = converter(raw)
+        except _UnfitError as unfit:
+            return problem(unfit.code, **where, value=shown(raw), **unfit.fields)
+    if value is None:
+        return problem("row-missing-value", **where) if column.required else None
+    if isinstance(value, str) and len(value) > limit:
+        return problem("row-text-too-long", **where, length=len(value), limit=limit)
+    if column.allowed and value not in column.allowed:
+        return problem("row-unknown-code", **where, value=shown(value), allowed="、".join(column.allowed))
+    return value
+
+
+def convert(entity: Entity, row: Mapping[str, Any]) -> Fact | Reject:
+    """Return the typed fact, or every reason why the row is none.
+
+    A deleted row needs only its key: sources blank the rest.
+    """
+    deleted = bool(row.get("_deleted"))
+    locator = str(row.get("_locator") or "")
+    faults: list[Problem] = []
+    values: list[Value] = []
+    for name, converter, limit, column in _plan(entity):
+        value = _fit(entity, converter, limit, column, row.get(name), locator)
+        if isinstance(value, Problem):
+            if not deleted or column is entity.key:
+                faults.append(value)
+            value = None
+        values.append(value)
+    unknown = row.keys() - _known(entity)
+    if unknown:
+        columns = "、".join(sorted(unknown))
+        faults.append(problem("row-unknown-column", entity=entity.label, columns=columns, at=locator))
+    key = values[0]
+    if faults or not isinstance(key, str):
+        return Reject(shown(row.get(entity.key.name) or ""), locator, tuple(faults), row)
+    return Fact(key, tuple(values), _hash(values), deleted, locator)
+
+
+def _hash(values: list[Value]) -> str:
+    return hashlib.blake2b(repr(values).encode(), digest_size=16).hexdigest()

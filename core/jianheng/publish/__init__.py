@@ -1,0 +1,1 @@
+"""Publishing: a finished result as one value, handed to each target once."""

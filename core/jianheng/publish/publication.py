@@ -1,0 +1,245 @@
+"""Building publications: everything a target needs, read once, with an id that names its content."""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+
+from jianheng.contract import (
+    CaseText,
+    DueCase,
+    Entry,
+    IndicatorValue,
+    PersonScore,
+    Publication,
+    PublicationKind,
+    RuleText,
+)
+from jianheng.facts.entities import ENTITIES
+from jianheng.facts.time import SHANGHAI
+from jianheng.messages import text
+from jianheng.scoring import ledger
+from jianheng.scoring.directory import Member, category_names, directory
+from jianheng.scoring.kernel import case_states
+from jianheng.scoring.period import Period
+from jianheng.scoring.points import SCALE, shown
+from jianheng.scoring.policy import Policy
+from jianheng.scoring.run import read_facts
+from jianheng.store import fact_versions
+from jianheng.store.engine import moment, now_us
+from jianheng.sync import quarantine
+
+
+@dataclass(frozen=True, slots=True)
+class Office:
+    """The office as a publication names it, and the order in which its sources are believed."""
+
+    code: str
+    name: str
+    units: tuple[str, ...]
+    source_order: tuple[str, ...]
+
+
+def scores(store: sa.Engine, office: Office, policy: Policy, period: Period) -> tuple[int, Publication]:
+    """Return the run and the publication of a period's scores.
+
+    Raises:
+        StopError: the period was not scored yet, or the policy has changed since.
+    """
+    with store.connect() as connection:
+        run_id, run = ledger.scored_run(connection, office.code, policy, period)
+        members = directory(connection, office.code, period.start, period.end, office.source_order)
+        names = category_names(connection, office.code)
+        rows = ledger.lines(connection, office.code, policy, period)
+        cases = _cases(connection, office, policy, names)
+        publication = Publication(
+            id=_id("scores", office.code, policy, period.id, run["digest"], run_id),
+            people=_people(policy, members, ledger.kept_standings(connection, run_id)),
+            indicators=_indicators(policy, ledger.kept_indicators(connection, run_id)),
+            entries=_entries(connection, office.code, rows, names),
+            rules=_rules(policy),
+            cases={
+                number: cases[number]
+                for number in sorted({row["case_no"] for row in rows})
+                if number in cases
+            },
+            notices=_notices(connection, office.code, policy, period),
+            **_frame("scores", office, policy, period),
+        )
+    return run_id, publication
+
+
+def archive_due(store: sa.Engine, office: Office, policy: Policy, period: Period) -> Publication:
+    """Return the list of cases that ought to be in the archive: every closed one that is not, whenever it closed."""
+    with store.connect() as connection:
+        facts = read_facts(connection, office.code)
+    states = case_states(facts, policy, office.source_order).to_pylist()
+    due = tuple(
+        DueCase(row["case_no"], row["unit_code"], row["handler_key"], row["closed_on"])
+        for row in states
+        if row["due"]
+    )
+    content = hashlib.sha256(repr(due).encode()).hexdigest()
+    return Publication(
+        id=_id("archive-due", office.code, policy, "", content, 0),
+        due=due,
+        **_frame("archive-due", office, policy, period),
+    )
+
+
+def _id(kind: str, office: str, policy: Policy, period: str, content: str, run_id: int) -> str:
+    told = json.dumps([kind, office, policy.id, policy.version, period, content, run_id])
+    return hashlib.sha256(told.encode()).hexdigest()
+
+
+def _frame(kind: PublicationKind, office: Office, policy: Policy, period: Period) -> dict[str, Any]:
+    return {
+        "kind": kind,
+        "office": office.code,
+        "office_name": office.name,
+        "policy": policy.id,
+        "policy_label": policy.label,
+        "policy_version": policy.version,
+        "period": period.id,
+        "period_label": period.label,
+        "start": period.start,
+        "end": period.end,
+        "as_of": moment(now_us()).astimezone(SHANGHAI),
+    }
+
+
+def _people(
+    policy: Policy, members: Mapping[str, Member], rows: Sequence[Mapping[str, Any]]
+) -> list[PersonScore]:
+    sheets = {each.id: each.label for each in policy.file.sheets}
+    order = list(sheets)
+    told = []
+    for row in sorted(rows, key=lambda each: (order.index(each["sheet"]), each["place"], each["person_key"])):
+        member = members.get(row["person_key"])
+        told.append(
+            PersonScore(
+                person_key=row["person_key"],
+                name=member.name if member else row["person_key"],
+                department=member.department if member else "",
+                role=sheets[row["sheet"]],
+                sheet=row["sheet"],
+                points=row["points"],
+                final=row["final"],
+                provisional=row["provisional"],
+                rank=row["place"],
+                of=row["place_of"],
+                cases=row["cases"],
+                entries=row["entries"],
+                note=text("note-posting-changed") if member and member.changed else "",
+            )
+        )
+    return told
+
+
+def _indicators(policy: Policy, rows: Sequence[Mapping[str, Any]]) -> list[IndicatorValue]:
+    nodes = {each.id: each for each in policy.file.indicators}
+    order = list(nodes)
+    ranked = sorted(rows, key=lambda row: (row["person_key"], row["sheet"], order.index(row["indicator"])))
+    return [
+        IndicatorValue(
+            person_key=row["person_key"],
+            sheet=row["sheet"],
+            indicator=row["indicator"],
+            label=nodes[row["indicator"]].label,
+            parent=nodes[row["indicator"]].parent or "",
+            points=row["points"],
+            provisional=row["provisional"],
+            entries=row["entries"],
+            note=text("note-assumed") if nodes[row["indicator"]].assumed else "",
+        )
+        for row in ranked
+    ]
+
+
+def _entries(
+    connection: sa.Connection, office: str, rows: Sequence[Mapping[str, Any]], names: Mapping[str, str]
+) -> list[Entry]:
+    kinds = sorted({row["item_kind"] for row in rows})
+    places = {kind: fact_versions.locators(connection, ENTITIES[kind], office) for kind in kinds}
+    reasons = {
+        reason: text(f"reason-{reason}")
+        for reason in sorted({row["reason"] for row in rows if row["state"] == "void"})
+    }
+    return [
+        Entry(
+            entry_id=row["entry_id"],
+            person_key=row["person_key"],
+            rule_id=row["rule_id"],
+            indicator=row["indicator"],
+            case_no=row["case_no"],
+            item_kind=row["item_kind"],
+            item_key=row["item_key"],
+            item_label=names.get(row["item_label"], row["item_label"]),
+            day=row["day"],
+            quantity=row["quantity"],
+            unit_points=row["unit_points"],
+            coefficient=row["coefficient"],
+            share=row["share"],
+            points=row["points"],
+            withheld=row["withheld"],
+            state=row["state"],
+            reason=reasons.get(row["reason"], row["reason"]),
+            evidence=places[row["item_kind"]].get(row["item_key"], ""),
+        )
+        for row in rows
+    ]
+
+
+def _rules(policy: Policy) -> list[RuleText]:
+    roles = {each.role: each.id for each in policy.file.sheets}
+    return [
+        RuleText(
+            rule_id=row.id,
+            label=row.label,
+            indicator=row.indicator,
+            sheet="、".join(roles.get(role, role) for role in row.role),
+            points=int(row.points * SCALE),
+            cite=row.cite,
+            assumed=row.assumed,
+        )
+        for row in policy.points
+    ]
+
+
+def _cases(
+    connection: sa.Connection, office: Office, policy: Policy, names: Mapping[str, str]
+) -> dict[str, CaseText]:
+    states = case_states(read_facts(connection, office.code), policy, office.source_order).to_pylist()
+    return {
+        row["case_no"]: CaseText(
+            case_no=row["case_no"],
+            category=row["category"],
+            category_name=names.get(row["category"], row["category"]),
+            accepted_on=row["accepted_on"],
+            closed_on=row["closed_on"],
+            archived=row["archive_accepted_on"] is not None,
+        )
+        for row in states
+    }
+
+
+def _notices(connection: sa.Connection, office: str, policy: Policy, period: Period) -> list[str]:
+    """Say what a reader must know before he trusts a number."""
+    told = [text("notice-gate", gate=policy.file.gate.label)]
+    if any(row.assumed for row in policy.points):
+        told.append(text("notice-assumed"))
+    for reason, (count, withheld) in ledger.voids(connection, office, policy, period).items():
+        told.append(text("notice-void", reason=text(f"reason-{reason}"), count=count, points=shown(withheld)))
+    left = ledger.uncounted(connection, office, policy, period)
+    for reason in sorted({row["reason"] for row in left}):
+        rows = [row for row in left if row["reason"] == reason]
+        most = "、".join(f"{row['item_label'] or row['measure']} {row['items']}" for row in rows[:5])
+        items = sum(row["items"] for row in rows)
+        told.append(text("notice-uncounted", reason=text(f"reason-{reason}"), count=items, most=most))
+    opened = quarantine.open_count(connection, office)
+    if opened:
+        told.append(text("notice-quarantine", count=opened))
+    return told

@@ -1,0 +1,151 @@
+"""The static manifest of a plugin, ``adapter.toml``: found and read before anything is imported."""
+
+import importlib.util
+import string
+from collections.abc import Iterable, Mapping
+from importlib.metadata import EntryPoint
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from jianheng.config.faults import faults_of
+from jianheng.config.layers import read_toml
+from jianheng.config.options import Label, Option, fits
+from jianheng.contract import SUPPORTED_CONTRACTS, PublicationKind
+from jianheng.errors import Problem, StopError, problem
+from jianheng.messages import PARTS, add_texts
+
+MANIFEST = "adapter.toml"
+TEXTS = "messages.toml"
+
+Kind = Literal["source", "target", "policies"]
+Maturity = Literal["bronze", "silver", "gold"]
+Text = Annotated[str, Field(min_length=1, max_length=200)]
+Texts = Annotated[tuple[Text, ...], Field(strict=False)]
+
+
+class Manifest(BaseModel):
+    """What a plugin says about itself."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    id: Text
+    kind: Annotated[tuple[Kind, ...], Field(strict=False, min_length=1)]
+    contract: int
+    maturity: Maturity
+    label: Label
+    streams: Texts = ()
+    publications: Annotated[tuple[PublicationKind, ...], Field(strict=False)] = ()
+    allowed_hosts: Texts = ()
+    secrets: Texts = ()
+    options: Mapping[str, Option] = Field(default_factory=dict)
+
+
+def find_manifest(entry: EntryPoint) -> Path:
+    """Return where an entry point's manifest is, without importing any of its code.
+
+    Only the top-level name is looked up, which imports nothing; from there on folders are walked.
+
+    Raises:
+        StopError: the package or its manifest is not there.
+    """
+    top, *inner = entry.module.split(".")
+    try:
+        spec = importlib.util.find_spec(top)
+    except (ImportError, ValueError, AttributeError):
+        spec = None
+    if spec is None or spec.submodule_search_locations is None:
+        raise StopError("plugin-package-missing", plugin=entry.name, module=entry.module)
+    for place in spec.submodule_search_locations:
+        folder = Path(place, *inner)
+        beside = folder.parent if inner and folder.with_suffix(".py").is_file() else folder
+        if (beside / MANIFEST).is_file():
+            return beside / MANIFEST
+    raise StopError("plugin-manifest-missing", plugin=entry.name, module=entry.module, name=MANIFEST)
+
+
+def read_manifest(file: Path) -> Manifest:
+    """Return a manifest.
+
+    Raises:
+        StopError: it can't be read, has faults, or was written for another contract.
+    """
+    shown = "/".join(file.parts[-2:])
+    data = read_toml(file)
+    found = faults_of(Manifest, data, shown)
+    manifest = None if found else Manifest.model_validate(data)
+    if manifest is not None:
+        found = list(_contradictions(manifest, shown))
+    if manifest is not None and not found:
+        return manifest
+    contract = data.get("contract")
+    if type(contract) is int and contract not in SUPPORTED_CONTRACTS:
+        # Another contract has other keys: to call those unknown would lead astray.
+        raise unsupported_contract(shown, contract)
+    raise StopError("plugin-manifest-bad", file=shown, faults=told(found))
+
+
+def unsupported_contract(file: str, contract: int) -> StopError:
+    """Return the error that a manifest of another contract version deserves."""
+    served = ", ".join(str(each) for each in SUPPORTED_CONTRACTS)
+    return StopError("plugin-contract", file=file, contract=contract, served=served)
+
+
+def told(problems: Iterable[Problem]) -> str:
+    """Return several problems as one line: what and where of each."""
+    messages = [each.message() for each in problems]
+    return "; ".join(f"{each.what} [{each.where}]" if each.where else each.what for each in messages)
+
+
+def _contradictions(manifest: Manifest, file: str) -> Iterable[Problem]:
+    for language in ("zh", "en"):
+        if not manifest.label.get(language):
+            yield problem("config-missing-key", file=file, path=f"label.{language}")
+    if "target" in manifest.kind and not manifest.publications:
+        yield problem("config-missing-key", file=file, path="publications")
+    if "source" in manifest.kind and not manifest.streams:
+        yield problem("config-missing-key", file=file, path="streams")
+    for name, option in manifest.options.items():
+        if option.default is not None and not fits(option, option.default):
+            yield problem("plugin-default-type", file=file, path=f"options.{name}.default", type=option.type)
+
+
+def add_plugin_texts(manifest_file: Path) -> None:
+    """Add the texts that stand beside a manifest, if there are any, so that its errors can be told.
+
+    Raises:
+        StopError: the file can't be read or a text has not the form of one.
+    """
+    file = manifest_file.parent / TEXTS
+    if not file.exists():
+        return
+    wrong = [code for code, entry in read_toml(file).items() if not _is_text(entry)]
+    if wrong:
+        raise StopError("plugin-texts-bad", file="/".join(file.parts[-2:]), codes=", ".join(wrong))
+    add_texts(file)
+
+
+def _is_text(entry: Any) -> bool:
+    if not isinstance(entry, Mapping) or set(entry) != {"zh", "en"}:
+        return False
+    zh, en = entry["zh"], entry["en"]
+    if isinstance(zh, str) and isinstance(en, str):
+        return _formats(zh) and _formats(en)
+    return all(
+        isinstance(each, Mapping)
+        and set(each) <= set(PARTS)
+        and isinstance(each.get("what"), str)
+        and all(isinstance(part, str) and _formats(part) for part in each.values())
+        for each in (zh, en)
+    )
+
+
+def _formats(template: str) -> bool:
+    try:
+        # A field is a plain name: an attribute or index in it would run against whatever is told.
+        return all(
+            field is None or field.isidentifier() for _, field, _, _ in string.Formatter().parse(template)
+        )
+    except ValueError:
+        return False

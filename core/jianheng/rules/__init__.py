@@ -1,0 +1,1 @@
+"""One language for everything that counts: conditions over fact views, and measures made of them."""

@@ -1,0 +1,114 @@
+"""Reading the ledger: current lines, of all or of one person, and the run that they belong to."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import sqlalchemy as sa
+
+from jianheng.errors import StopError
+from jianheng.scoring.period import Period
+from jianheng.scoring.policy import Policy
+from jianheng.scoring.run import subject_of
+from jianheng.store.runs import last_run
+from jianheng.store.tables import CURRENT, INDICATOR, LEDGER, NO_RULE, PERSON_SCORE
+
+
+def scored_run(
+    connection: sa.Connection, office: str, policy: Policy, period: Period
+) -> tuple[int, Mapping[str, Any]]:
+    """Return the last scoring run of a policy and period.
+
+    Raises:
+        StopError: nothing was scored yet, or the policy has changed since.
+    """
+    last = last_run(connection, office, "score", subject_of(policy, period))
+    if last is None:
+        raise StopError("score-not-yet", policy=policy.id, period=period.id)
+    if last[1]["policy_version"] != policy.version:
+        raise StopError("score-policy-changed", policy=policy.id, period=period.id)
+    return last
+
+
+def lines(
+    connection: sa.Connection,
+    office: str,
+    policy: Policy,
+    period: Period,
+    person_key: str | None = None,
+    *,
+    with_uncounted: bool = False,
+) -> list[dict[str, Any]]:
+    """Return current ledger lines in a fixed order."""
+    statement = sa.select(LEDGER).where(
+        LEDGER.c.office == office,
+        LEDGER.c.policy == policy.id,
+        LEDGER.c.period == period.id,
+        LEDGER.c.run_to == CURRENT,
+    )
+    if person_key is not None:
+        statement = statement.where(LEDGER.c.person_key == person_key)
+    if not with_uncounted:
+        statement = statement.where(LEDGER.c.rule_id != NO_RULE)
+    statement = statement.order_by(
+        LEDGER.c.person_key, LEDGER.c.day, LEDGER.c.rule_id, LEDGER.c.item_key, LEDGER.c.entry_id
+    )
+    return [dict(row) for row in connection.execute(statement).mappings()]
+
+
+def uncounted(connection: sa.Connection, office: str, policy: Policy, period: Period) -> list[dict[str, Any]]:
+    """Return what no rule speaks of, by measure, label and reason, most first."""
+    statement = (
+        sa.select(
+            LEDGER.c.measure,
+            LEDGER.c.item_label,
+            LEDGER.c.sheet,
+            LEDGER.c.reason,
+            sa.func.count().label("items"),
+        )
+        .where(
+            LEDGER.c.office == office,
+            LEDGER.c.policy == policy.id,
+            LEDGER.c.period == period.id,
+            LEDGER.c.run_to == CURRENT,
+            LEDGER.c.rule_id == NO_RULE,
+        )
+        .group_by(LEDGER.c.measure, LEDGER.c.item_label, LEDGER.c.sheet, LEDGER.c.reason)
+        .order_by(
+            sa.func.count().desc(), LEDGER.c.measure, LEDGER.c.item_label, LEDGER.c.sheet, LEDGER.c.reason
+        )
+    )
+    return [dict(row) for row in connection.execute(statement).mappings()]
+
+
+def voids(
+    connection: sa.Connection, office: str, policy: Policy, period: Period
+) -> dict[str, tuple[int, int]]:
+    """Return refused lines by reason: how many, and the points they would have given."""
+    statement = (
+        sa.select(LEDGER.c.reason, sa.func.count(), sa.cast(sa.func.sum(LEDGER.c.withheld), sa.BigInteger()))
+        .where(
+            LEDGER.c.office == office,
+            LEDGER.c.policy == policy.id,
+            LEDGER.c.period == period.id,
+            LEDGER.c.run_to == CURRENT,
+            LEDGER.c.rule_id != NO_RULE,
+            LEDGER.c.state == "void",
+        )
+        .group_by(LEDGER.c.reason)
+        .order_by(LEDGER.c.reason)
+    )
+    return {reason: (count, withheld) for reason, count, withheld in connection.execute(statement)}
+
+
+def kept_indicators(connection: sa.Connection, run_id: int) -> list[dict[str, Any]]:
+    """Return the indicator values of a run."""
+    statement = sa.select(INDICATOR).where(INDICATOR.c.run_id == run_id)
+    statement = statement.order_by(INDICATOR.c.person_key, INDICATOR.c.sheet, INDICATOR.c.indicator)
+    return [dict(row) for row in connection.execute(statement).mappings()]
+
+
+def kept_standings(connection: sa.Connection, run_id: int) -> list[dict[str, Any]]:
+    """Return the standings of a run, best first within each sheet."""
+    statement = sa.select(PERSON_SCORE).where(PERSON_SCORE.c.run_id == run_id)
+    statement = statement.order_by(PERSON_SCORE.c.sheet, PERSON_SCORE.c.place, PERSON_SCORE.c.person_key)
+    return [dict(row) for row in connection.execute(statement).mappings()]

@@ -1,0 +1,131 @@
+"""Whether the parts of a policy fit together: every name exists, every number is fit, nothing runs in a circle."""
+
+import difflib
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from jianheng.errors import Problem, problem
+from jianheng.facts.entities import POST_LEVELS, ROLES
+from jianheng.rules.measure import Measure
+from jianheng.scoring.pack import AuthorityRow, PointsRow, PolicyFile
+from jianheng.scoring.parameters import Layer, resolve
+from jianheng.scoring.points import thousandths
+
+
+@dataclass(slots=True)
+class Draft:
+    """What has been read of a policy so far, and everything wrong with it."""
+
+    problems: list[Problem]
+    layers: list[Layer]
+    measures: dict[str, tuple[str, Measure]]
+    points: dict[str, tuple[str, PointsRow]]
+    authority: list[AuthorityRow]
+
+
+def check_draft(draft: Draft, file: PolicyFile) -> list[Problem]:
+    """Return everything that does not fit."""
+    where = f"{file.id}/policy.toml"
+    return [
+        *_check_tree(file, where),
+        *_check_roles(file, where),
+        *_check_parameters(draft, file, where),
+        *_check_measures(draft, file, where),
+        *_check_points(draft, file),
+        *_check_authority(draft, file),
+    ]
+
+
+def _unknown(name: str, known: Iterable[str], where: str, kind: str) -> Problem:
+    near = difflib.get_close_matches(name, list(known), 1)
+    return problem("policy-unknown-name", where=where, kind=kind, name=name, nearest=near[0] if near else "—")
+
+
+def _strangers(names: Iterable[str], known: Iterable[str], where: str, kind: str) -> list[Problem]:
+    have = list(known)
+    return [_unknown(name, have, where, kind) for name in names if name not in have]
+
+
+def _check_tree(file: PolicyFile, where: str) -> list[Problem]:
+    parents = {each.id: each.parent for each in file.indicators}
+    found = _strangers((parent for parent in parents.values() if parent), parents, where, "indicator")
+    for start, first in parents.items():
+        seen, at = {start}, first
+        while at is not None and at in parents:
+            if at in seen:
+                found.append(problem("policy-circle", pack=start, where=f"{where} indicators"))
+                break
+            seen.add(at)
+            at = parents[at]
+    for ids in ([each.id for each in file.indicators], [each.id for each in file.sheets]):
+        found += [
+            problem("policy-id-twice", file=where, id=each)
+            for each in sorted(set(ids))
+            if ids.count(each) > 1
+        ]
+    return found
+
+
+def _check_roles(file: PolicyFile, where: str) -> list[Problem]:
+    weights = file.team.weights if file.team else {}
+    found = _strangers((each.role for each in file.sheets), ROLES, f"{where} sheets", "role")
+    roles = [each.role for each in file.sheets]
+    found += [
+        problem("policy-id-twice", file=f"{where} sheets", id=role)
+        for role in set(roles)
+        if roles.count(role) > 1
+    ]
+    return found + _strangers(weights, ROLES, f"{where} team", "role")
+
+
+def _check_parameters(draft: Draft, file: PolicyFile, where: str) -> list[Problem]:
+    known = sorted({name for layer in draft.layers for name in layer.declarations})
+    found = _strangers(
+        (each.parameter for each in file.coefficients), known, f"{where} coefficients", "parameter"
+    )
+    found += _strangers(
+        (file.team.weights if file.team else {}).values(), known, f"{where} team", "parameter"
+    )
+    spans = (span for name in known for span in resolve(draft.layers, name))
+    fine = (thousandths(span.value, f"{span.layer} {span.name}") for span in spans)
+    return found + [each for each in fine if isinstance(each, Problem)]
+
+
+def _check_measures(draft: Draft, file: PolicyFile, where: str) -> list[Problem]:
+    named = [name for each in file.coefficients for name in each.measures]
+    found = _strangers(named, draft.measures, f"{where} coefficients", "measure")
+    if file.team is None:
+        teams = [(source, name) for name, (source, each) in draft.measures.items() if each.team]
+        found += [problem("policy-team-missing", where=source, measure=name) for source, name in teams]
+    return found
+
+
+def _check_points(draft: Draft, file: PolicyFile) -> list[Problem]:
+    found: list[Problem] = []
+    indicators = [each.id for each in file.indicators]
+    actions = [each.id for each in file.vocabulary.actions]
+    for name, row in draft.points.values():
+        where = f"{name} {row.id}"
+        found += _strangers([row.measure], draft.measures, where, "measure")
+        found += _strangers([row.indicator], indicators, where, "indicator")
+        found += _strangers([row.action] if row.action else [], actions, where, "action")
+        found += _strangers(row.role, ROLES, where, "role")
+        if row.since and row.until and row.since >= row.until:
+            found.append(problem("policy-empty-span", where=where))
+        if row.code and row.measure in draft.measures and draft.measures[row.measure][1].code is None:
+            found.append(problem("policy-code-without-column", where=where, measure=row.measure))
+        fine = thousandths(row.points, where)
+        if isinstance(fine, Problem):
+            found.append(fine)
+    return found
+
+
+def _check_authority(draft: Draft, file: PolicyFile) -> list[Problem]:
+    where = f"{file.id}/authority.csv"
+    found = _strangers((permit.measure for permit in draft.authority), draft.measures, where, "measure")
+    found += _strangers((role for permit in draft.authority for role in permit.role), ROLES, where, "role")
+    levels = (level for permit in draft.authority for level in permit.post_level)
+    found += _strangers(levels, POST_LEVELS, where, "post_level")
+    if draft.authority and file.authority is None:
+        found.append(problem("policy-missing-key", where=f"{file.id}/policy.toml", key="authority"))
+    return found

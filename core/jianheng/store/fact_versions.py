@@ -1,0 +1,248 @@
+"""Versions of facts: what is current, closing and adding versions, what changed since a moment."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+import sqlalchemy as sa
+
+from jianheng.facts.convert import Fact
+from jianheng.facts.entities import ENTITIES
+from jianheng.facts.entity import Entity
+from jianheng.store.bulk import chunks, insert_rows, read_arrow
+from jianheng.store.tables import FACTS, OPEN
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """The current version of a fact, as far as a comparison needs it."""
+
+    content_hash: str
+    deleted: bool
+
+
+def held(
+    connection: sa.Connection, entity: Entity, office: str, source: str, keys: Iterable[str]
+) -> dict[str, Held]:
+    """Return the current versions of some keys from one source."""
+    table = FACTS[entity.name]
+    key = table.c[entity.key.name]
+    found: dict[str, Held] = {}
+    for some in chunks(sorted(set(keys))):
+        statement = sa.select(key, table.c.content_hash, table.c.deleted).where(
+            table.c.office == office, table.c.source == source, key.in_(some), table.c.recorded_to == OPEN
+        )
+        for record_key, content_hash, deleted in connection.execute(statement):
+            found[record_key] = Held(content_hash, bool(deleted))
+    return found
+
+
+def known(connection: sa.Connection, entity: Entity, office: str, keys: Iterable[str]) -> set[str]:
+    """Return which of some keys are known from any source, deleted ones included: they did exist."""
+    table = FACTS[entity.name]
+    key = table.c[entity.key.name]
+    found: set[str] = set()
+    for some in chunks(sorted(set(keys))):
+        statement = sa.select(key).where(table.c.office == office, key.in_(some), table.c.recorded_to == OPEN)
+        found.update(connection.scalars(statement))
+    return found
+
+
+def live_keys(connection: sa.Connection, entity: Entity, office: str, source: str, stream: str) -> set[str]:
+    """Return the keys that exist now as far as one stream of a source has told."""
+    table = FACTS[entity.name]
+    statement = sa.select(table.c[entity.key.name]).where(
+        table.c.office == office,
+        table.c.source == source,
+        table.c.stream == stream,
+        table.c.recorded_to == OPEN,
+        table.c.deleted.is_(sa.false()),
+    )
+    return set(connection.scalars(statement))
+
+
+def close(
+    connection: sa.Connection, entity: Entity, office: str, source: str, keys: Iterable[str], at: int
+) -> None:
+    """End the current versions of some keys."""
+    table = FACTS[entity.name]
+    key = table.c[entity.key.name]
+    for some in chunks(sorted(keys)):
+        connection.execute(
+            sa.update(table)
+            .where(
+                table.c.office == office, table.c.source == source, key.in_(some), table.c.recorded_to == OPEN
+            )
+            .values(recorded_to=at)
+        )
+
+
+def add(
+    connection: sa.Connection,
+    entity: Entity,
+    office: str,
+    source: str,
+    stream: str,
+    facts: Sequence[Fact],
+    at: int,
+    run_id: int,
+) -> None:
+    """Add current versions."""
+    rows = [
+        (
+            office,
+            source,
+            *fact.values,
+            OPEN,
+            at,
+            fact.deleted,
+            fact.content_hash,
+            fact.locator,
+            stream,
+            run_id,
+        )
+        for fact in facts
+    ]
+    insert_rows(connection, FACTS[entity.name], rows)
+
+
+def bury(
+    connection: sa.Connection,
+    entity: Entity,
+    office: str,
+    source: str,
+    keys: Iterable[str],
+    at: int,
+    run_id: int,
+) -> None:
+    """Record that some keys vanished from the source: the last version stays, marked deleted."""
+    table = FACTS[entity.name]
+    key = table.c[entity.key.name]
+    new = {"recorded_from": sa.literal(at), "deleted": sa.true(), "run_id": sa.literal(run_id)}
+    for some in chunks(sorted(keys)):
+        closing = (table.c.office == office, table.c.source == source, key.in_(some))
+        connection.execute(
+            sa.update(table).where(*closing, table.c.recorded_to == OPEN).values(recorded_to=at)
+        )
+        columns = [new.get(c.name, sa.literal(OPEN) if c.name == "recorded_to" else c) for c in table.columns]
+        copied = sa.select(*columns).where(*closing, table.c.recorded_to == at)
+        connection.execute(sa.insert(table).from_select([c.name for c in table.columns], copied))
+
+
+def read_current(
+    connection: sa.Connection,
+    entity: Entity,
+    office: str,
+    case_nos: Iterable[str] | None = None,
+) -> pa.Table:
+    """Return the current, not deleted versions as Arrow, with ``source``, ``content_hash`` and ``locator``.
+
+    With ``case_nos`` only what belongs to those cases is read.
+    """
+    table = FACTS[entity.name]
+    names = ("source", *entity.names, "content_hash", "locator")
+    statement = sa.select(*(table.c[name] for name in names)).where(
+        table.c.office == office, table.c.recorded_to == OPEN, table.c.deleted.is_(sa.false())
+    )
+    if case_nos is None:
+        return read_arrow(connection, table, statement)
+    parts = [
+        read_arrow(connection, table, statement.where(table.c.case_no.in_(some)))
+        for some in chunks(sorted(set(case_nos)))
+    ]
+    return pa.concat_tables(parts) if parts else read_arrow(connection, table, statement.where(sa.false()))
+
+
+def read_links(connection: sa.Connection, office: str, case_nos: Iterable[str]) -> pa.Table:
+    """Return the current links that begin or end at some cases."""
+    table, entity = FACTS["case_link"], ENTITIES["case_link"]
+    names = ("source", *entity.names, "content_hash", "locator")
+    statement = sa.select(*(table.c[name] for name in names)).where(
+        table.c.office == office, table.c.recorded_to == OPEN, table.c.deleted.is_(sa.false())
+    )
+    parts = [read_arrow(connection, table, statement.where(sa.false()))]
+    for some in chunks(sorted(set(case_nos))):
+        ends = sa.or_(table.c.from_case_no.in_(some), table.c.to_case_no.in_(some))
+        parts.append(read_arrow(connection, table, statement.where(ends)))
+    joined = pa.concat_tables(parts)
+    return joined.group_by(joined.column_names).aggregate([]) if joined.num_rows else joined
+
+
+def touched(connection: sa.Connection, entity: Entity, office: str, column: str, since: int) -> set[str]:
+    """Return the values of a column in every version that began or ended after a moment."""
+    table = FACTS[entity.name]
+    began = sa.select(table.c[column]).where(table.c.office == office, table.c.recorded_from > since)
+    ended = sa.select(table.c[column]).where(
+        table.c.office == office, table.c.recorded_to > since, table.c.recorded_to < OPEN
+    )
+    return {value for value in connection.scalars(began.union(ended)) if value is not None}
+
+
+def keys_where(
+    connection: sa.Connection, entity: Entity, office: str, column: str, values: Iterable[str], wanted: str
+) -> set[str]:
+    """Return the ``wanted`` column of current facts whose ``column`` is one of some values."""
+    table = FACTS[entity.name]
+    found: set[str] = set()
+    for some in chunks(sorted(set(values))):
+        statement = sa.select(table.c[wanted]).where(
+            table.c.office == office, table.c[column].in_(some), table.c.recorded_to == OPEN
+        )
+        found.update(value for value in connection.scalars(statement) if value is not None)
+    return found
+
+
+def origin(connection: sa.Connection, entity: Entity, office: str, key: str) -> list[dict[str, Any]]:
+    """Return every version of one record, oldest first, as mappings."""
+    table = FACTS[entity.name]
+    statement = (
+        sa.select(table)
+        .where(table.c.office == office, table.c[entity.key.name] == key)
+        .order_by(table.c.source, table.c.recorded_from)
+    )
+    return [dict(row) for row in connection.execute(statement).mappings()]
+
+
+def locators(connection: sa.Connection, entity: Entity, office: str) -> dict[str, str]:
+    """Return for every current record where a person finds it: the source's name and its own locator."""
+    table = FACTS[entity.name]
+    statement = sa.select(table.c[entity.key.name], table.c.source, table.c.locator).where(
+        table.c.office == office, table.c.recorded_to == OPEN
+    )
+    return {
+        key: f"{source}: {locator}" if locator else source
+        for key, source, locator in connection.execute(statement)
+    }
+
+
+def sightings(
+    connection: sa.Connection, entity: Entity, office: str, keys: Iterable[str]
+) -> list[tuple[str, str, str, int, str]]:
+    """Return for some current records: key, source, locator, recorded when, content hash."""
+    table = FACTS[entity.name]
+    key = table.c[entity.key.name]
+    found: list[tuple[str, str, str, int, str]] = []
+    for some in chunks(sorted(set(keys))):
+        statement = sa.select(
+            key, table.c.source, table.c.locator, table.c.recorded_from, table.c.content_hash
+        )
+        statement = statement.where(table.c.office == office, key.in_(some), table.c.recorded_to == OPEN)
+        found.extend(tuple(row) for row in connection.execute(statement.order_by(key, table.c.source)))
+    return found
+
+
+def last_recorded(connection: sa.Connection, office: str) -> int:
+    """Return the latest moment at which any fact of an office began or ended; 0 when it has none."""
+    latest = 0
+    for table in FACTS.values():
+        began = connection.scalar(
+            sa.select(sa.func.max(table.c.recorded_from)).where(table.c.office == office)
+        )
+        ended = connection.scalar(
+            sa.select(sa.func.max(table.c.recorded_to)).where(
+                table.c.office == office, table.c.recorded_to < OPEN
+            )
+        )
+        latest = max(latest, began or 0, ended or 0)
+    return latest

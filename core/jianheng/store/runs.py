@@ -1,0 +1,38 @@
+"""Runs: when something started, how it ended, what it counted."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import sqlalchemy as sa
+
+from jianheng.store.engine import now_us
+from jianheng.store.tables import RUN
+
+
+def begin_run(connection: sa.Connection, office: str, kind: str, subject: str) -> int:
+    """Record that a run starts; return its number."""
+    values = {"office": office, "kind": kind, "subject": subject, "started_at": now_us()}
+    begun = sa.insert(RUN).values(**values, state="running", detail="{}").returning(RUN.c.run_id)
+    return int(connection.execute(begun).scalar_one())
+
+
+def end_run(connection: sa.Connection, run_id: int, state: str, detail: Mapping[str, Any]) -> None:
+    """Record how a run ended."""
+    told = json.dumps(detail, ensure_ascii=False, sort_keys=True)
+    connection.execute(
+        sa.update(RUN).where(RUN.c.run_id == run_id).values(finished_at=now_us(), state=state, detail=told)
+    )
+
+
+def last_run(
+    connection: sa.Connection, office: str, kind: str, subject: str, state: str = "done"
+) -> tuple[int, dict[str, Any]] | None:
+    """Return the last run of a kind that ended in a state: its number and detail."""
+    row = connection.execute(
+        sa.select(RUN.c.run_id, RUN.c.detail)
+        .where(RUN.c.office == office, RUN.c.kind == kind, RUN.c.subject == subject, RUN.c.state == state)
+        .order_by(RUN.c.run_id.desc())
+        .limit(1)
+    ).first()
+    return None if row is None else (int(row.run_id), json.loads(row.detail))

@@ -1,0 +1,102 @@
+"""What a sync did, in numbers that must balance."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Literal
+
+from jianheng.errors import Problem
+
+StreamState = Literal["done", "failed", "skipped"]
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """Rows of one stream by what became of them.
+
+    ``emitted`` counts rows the source gave and quarantined rows that were tried again. Each is
+    exactly one of inserted, changed, deleted, unchanged, duplicate, quarantined. ``vanished`` counts
+    keys a snapshot no longer holds; they were not emitted.
+    """
+
+    emitted: int = 0
+    inserted: int = 0
+    changed: int = 0
+    deleted: int = 0
+    unchanged: int = 0
+    duplicate: int = 0
+    quarantined: int = 0
+    vanished: int = 0
+
+    def __add__(self, other: "Counts") -> "Counts":
+        return Counts(*(getattr(self, each.name) + getattr(other, each.name) for each in fields(Counts)))
+
+    @property
+    def applied(self) -> int:
+        """Rows that changed the store."""
+        return self.inserted + self.changed + self.deleted
+
+    @property
+    def written(self) -> int:
+        """Versions written, vanished keys included."""
+        return self.applied + self.vanished
+
+    @property
+    def balanced(self) -> bool:
+        """Whether every row is accounted for."""
+        return self.emitted == self.applied + self.unchanged + self.duplicate + self.quarantined
+
+
+@dataclass(frozen=True, slots=True)
+class StreamReport:
+    """How one stream ended."""
+
+    stream: str
+    entity: str
+    state: StreamState
+    counts: Counts
+    problem: Problem | None = None
+
+    def as_json(self) -> Mapping[str, Any]:
+        """Return the report for ``--json`` and the run's record."""
+        told: dict[str, Any] = {"stream": self.stream, "entity": self.entity, "state": self.state}
+        told |= asdict(self.counts)
+        if self.problem is not None:
+            told["problem"] = self.problem.message().as_json()
+        return told
+
+
+@dataclass(frozen=True, slots=True)
+class SourceReport:
+    """How one source's sync ended."""
+
+    source: str
+    run_id: int
+    streams: tuple[StreamReport, ...]
+    open_quarantine: int
+
+    @property
+    def counts(self) -> Counts:
+        """All streams together."""
+        return sum((report.counts for report in self.streams), Counts())
+
+    @property
+    def problems(self) -> tuple[Problem, ...]:
+        """What stopped or skipped streams."""
+        return tuple(report.problem for report in self.streams if report.problem is not None)
+
+    @property
+    def state(self) -> str:
+        """``done`` when every stream was read to its end and every row is accounted for, else ``failed``."""
+        good = all(report.state == "done" and report.counts.balanced for report in self.streams)
+        return "done" if good else "failed"
+
+    def as_json(self) -> Mapping[str, Any]:
+        """Return the report for ``--json`` and the run's record."""
+        return {
+            "source": self.source,
+            "run_id": self.run_id,
+            "state": self.state,
+            "open_quarantine": self.open_quarantine,
+            "counts": asdict(self.counts),
+            "streams": [report.as_json() for report in self.streams],
+        }

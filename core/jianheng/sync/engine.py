@@ -1,0 +1,294 @@
+"""The sync of one source: streams in order of what they need, each batch one transaction.
+
+Rows, cursor and quarantine of a batch are committed together, so a crash between batches loses
+nothing and repeats nothing. A stream that fails keeps what it committed; streams that need it wait.
+"""
+
+import hashlib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+import sqlalchemy as sa
+from sqlalchemy.exc import SQLAlchemyError
+
+from jianheng.contract import Batch, Stream
+from jianheng.errors import AskError, JianhengError, Problem, StopError, problem
+from jianheng.facts.convert import Fact, Reject
+from jianheng.facts.entities import ENTITIES
+from jianheng.store import fact_versions
+from jianheng.store.engine import now_us
+from jianheng.store.runs import begin_run, end_run
+from jianheng.store.tables import CURSOR, FACTS
+from jianheng.sync import quarantine
+from jianheng.sync.apply import Place, Seen, apply_rows
+from jianheng.sync.counts import Counts, SourceReport, StreamReport
+
+Progress = Callable[[str, int], None]
+"""Called with a stream's name and the rows read so far."""
+
+MASS_CHANGE_PERCENT = 20
+MASS_CHANGE_AT_LEAST = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """A source as the engine sees it: calls already go through the adapter's boundary.
+
+    ``fingerprint`` changes when the way the source is read changes (options, mapping): cursors from
+    before are then not trusted and everything is compared again.
+    """
+
+    name: str
+    streams: Callable[[], Sequence[Stream]]
+    read: Callable[[str, str | None], Iterator[Batch]]
+    fingerprint: str = ""
+
+
+def sync_source(
+    store: sa.Engine,
+    office: str,
+    reader: Reader,
+    *,
+    only: Iterable[str] = (),
+    accept_mass_change: bool = False,
+    progress: Progress = lambda _stream, _rows: None,
+) -> SourceReport:
+    """Read everything new of one source into the store.
+
+    Raises:
+        StopError: the source's streams are not usable at all, or the store fails.
+        JianhengError: whatever the source raised while naming its streams.
+    """
+    streams = _ordered(reader, only)
+    with store.begin() as connection:
+        run_id = begin_run(connection, office, "sync", reader.name)
+    reports: list[StreamReport] = []
+    broken: set[str] = set()
+    try:
+        for stream in streams:
+            entity = ENTITIES[stream.entity]
+            waits_for = broken & set(entity.refs)
+            if waits_for:
+                names = "、".join(ENTITIES[name].label for name in sorted(waits_for))
+                told = problem("sync-stream-waits", source=reader.name, stream=stream.name, waits_for=names)
+                report = StreamReport(stream.name, stream.entity, "skipped", Counts(), told)
+            else:
+                report = _sync_stream(store, office, reader, stream, run_id, accept_mass_change, progress)
+            if report.state != "done":
+                broken.add(stream.entity)
+            reports.append(report)
+    except SQLAlchemyError as failed:
+        raise store_failure(failed, doing=f"sync {reader.name}") from failed
+    finally:
+        with store.begin() as connection:
+            left = quarantine.open_count(connection, office, reader.name)
+            done = SourceReport(reader.name, run_id, tuple(reports), left)
+            finished = len(reports) == len(streams)
+            end_run(connection, run_id, done.state if finished else "broken", done.as_json())
+    return done
+
+
+def store_failure(failed: SQLAlchemyError, doing: str) -> StopError:
+    """Return what to tell about a failing store: the driver's first line, never the statement's values."""
+    cause = getattr(failed, "orig", None) or failed
+    told = (str(cause).strip().splitlines() or [type(cause).__name__])[0]
+    return StopError("store-failed", told=told, doing=doing)
+
+
+def _ordered(reader: Reader, only: Iterable[str]) -> list[Stream]:
+    """Return the streams to read: strict references first, as the entities are declared."""
+    streams = list(reader.streams())
+    unknown = sorted({stream.entity for stream in streams} - ENTITIES.keys())
+    if unknown:
+        raise StopError("sync-unknown-entity", source=reader.name, entities="、".join(unknown))
+    wanted = set(only)
+    missing = sorted(wanted - {stream.name for stream in streams})
+    if missing:
+        have = "、".join(stream.name for stream in streams)
+        raise StopError("sync-unknown-stream", source=reader.name, streams="、".join(missing), have=have)
+    rank = {name: position for position, name in enumerate(ENTITIES)}
+    chosen = [stream for stream in streams if not wanted or stream.name in wanted]
+    return sorted(chosen, key=lambda stream: (rank[stream.entity], stream.name))
+
+
+def _sync_stream(
+    store: sa.Engine,
+    office: str,
+    reader: Reader,
+    stream: Stream,
+    run_id: int,
+    accept_mass_change: bool,
+    progress: Progress,
+) -> StreamReport:
+    place = Place(office, reader.name, stream.name, ENTITIES[stream.entity], run_id, at=0)
+    counts = Counts()
+    told: Problem | None = None
+    try:
+        if stream.mode == "snapshot":
+            counts = counts + _read_snapshot(store, place, reader, stream, accept_mass_change, progress)
+        else:
+            counts = counts + _replay(store, place)
+            for batch_counts in _read_cursor(store, place, reader, stream, progress):
+                counts = counts + batch_counts
+    except JianhengError as error:
+        told = error.problem
+    return StreamReport(stream.name, stream.entity, "done" if told is None else "failed", counts, told)
+
+
+def _moment(connection: sa.Connection, place: Place) -> Place:
+    """Return the place with the moment of this transaction, never before what is already recorded."""
+    table = FACTS[place.entity.name]
+    latest = connection.scalar(
+        sa.select(sa.func.max(table.c.recorded_from)).where(table.c.office == place.office)
+    )
+    at = max(now_us(), (latest or 0) + 1)
+    return Place(place.office, place.source, place.stream, place.entity, place.run_id, at)
+
+
+def _rows(batch: Batch) -> Sequence[Mapping[str, Any]]:
+    return batch.rows.to_pylist() if isinstance(batch.rows, pa.Table) else batch.rows
+
+
+def _read_cursor(
+    store: sa.Engine, place: Place, reader: Reader, stream: Stream, progress: Progress
+) -> Iterator[Counts]:
+    with store.connect() as connection:
+        cursor = _cursor(connection, place, reader.fingerprint)
+    known_refs: dict[str, set[str]] = {}
+    read = 0
+    for batch in reader.read(stream.name, cursor):
+        rows = _rows(batch)
+        with store.begin() as connection:
+            now = _moment(connection, place)
+            applied = apply_rows(connection, now, rows, Seen(known_refs=known_refs))
+            _settle(connection, now, applied.taken, applied.rejects)
+            if batch.cursor is not None:
+                _keep_cursor(connection, now, batch.cursor, reader.fingerprint)
+        read += len(rows)
+        progress(stream.name, read)
+        yield applied.counts
+    if read == 0 and cursor is None and not stream.may_be_empty:
+        raise StopError(
+            "sync-empty-source", source=place.source, stream=stream.name, entity=place.entity.label
+        )
+
+
+def _read_snapshot(
+    store: sa.Engine,
+    place: Place,
+    reader: Reader,
+    stream: Stream,
+    accept_mass_change: bool,
+    progress: Progress,
+) -> Counts:
+    """Apply a full read in one transaction: half a snapshot would look like a mass deletion."""
+    seen = Seen()
+    counts = Counts()
+    with store.begin() as connection:
+        now = _moment(connection, place)
+        before = fact_versions.live_keys(connection, place.entity, place.office, place.source, place.stream)
+        taken_locators: set[str] = set()
+        for batch in reader.read(stream.name, None):
+            rows = _rows(batch)
+            applied = apply_rows(connection, now, rows, seen)
+            _settle(connection, now, applied.taken, applied.rejects)
+            taken_locators |= {reject.locator for reject in applied.rejects}
+            counts = counts + applied.counts
+            progress(stream.name, counts.emitted)
+        present = {key for key, fact in seen.keys.items() if not fact.deleted}
+        gone = before - seen.keys.keys() - seen.rejected
+        _guard(place, stream, len(before), len(gone), bool(present or seen.rejected), accept_mass_change)
+        fact_versions.bury(connection, place.entity, place.office, place.source, gone, now.at, place.run_id)
+        left = quarantine.held(connection, place.office, place.source, place.stream)
+        vanished = [entry.quarantine_id for entry in left if entry.locator not in taken_locators]
+        quarantine.close(connection, vanished, "gone", place.run_id)
+    return counts + Counts(vanished=len(gone))
+
+
+def _guard(
+    place: Place, stream: Stream, before: int, gone: int, anything: bool, accept_mass_change: bool
+) -> None:
+    if not anything and not before and not stream.may_be_empty:
+        raise StopError(
+            "sync-empty-source", source=place.source, stream=stream.name, entity=place.entity.label
+        )
+    mass = gone >= MASS_CHANGE_AT_LEAST and gone * 100 > before * MASS_CHANGE_PERCENT
+    emptied = bool(before) and gone == before and not stream.may_be_empty
+    if (mass or emptied) and not accept_mass_change:
+        raise AskError(
+            "sync-mass-change",
+            source=place.source,
+            stream=stream.name,
+            entity=place.entity.label,
+            gone=gone,
+            before=before,
+            percent=MASS_CHANGE_PERCENT,
+        )
+
+
+def _settle(
+    connection: sa.Connection, place: Place, taken: Sequence[Fact], rejects: Sequence[Reject]
+) -> None:
+    """Hold what was rejected; close what a good version of the same record mends."""
+    where = (place.office, place.source, place.stream)
+    opened = quarantine.held(connection, *where) if taken else []
+    if opened:
+        good = {fact.key for fact in taken} | {fact.locator for fact in taken if fact.locator}
+        bad = {reject.key for reject in rejects} | {reject.locator for reject in rejects if reject.locator}
+        mended = [
+            entry.quarantine_id
+            for entry in opened
+            if {entry.record_key, entry.locator} & good and not {entry.record_key, entry.locator} & bad
+        ]
+        quarantine.close(connection, mended, "mended", place.run_id)
+    quarantine.hold(connection, *where, place.entity.name, rejects)
+
+
+def _replay(store: sa.Engine, place: Place) -> Counts:
+    """Try open entries again: what they lacked (a person, a case) may be there now.
+
+    A row that only lost against another of the same key would win by being tried alone, so it waits
+    until the source gives one of the two again.
+    """
+    with store.begin() as connection:
+        opened = quarantine.held(connection, place.office, place.source, place.stream)
+        again = [entry.row for entry in opened if not entry.lost_to_another]
+        if not again:
+            return Counts()
+        now = _moment(connection, place)
+        applied = apply_rows(connection, now, again, Seen())
+        _settle(connection, now, applied.taken, applied.rejects)
+    return applied.counts
+
+
+def _cursor(connection: sa.Connection, place: Place, fingerprint: str) -> str | None:
+    row = connection.execute(
+        sa.select(CURSOR.c.cursor, CURSOR.c.mapping_hash).where(
+            CURSOR.c.office == place.office, CURSOR.c.source == place.source, CURSOR.c.stream == place.stream
+        )
+    ).first()
+    return row.cursor if row is not None and row.mapping_hash == _short(fingerprint) else None
+
+
+def _short(fingerprint: str) -> str:
+    return hashlib.blake2b(fingerprint.encode(), digest_size=16).hexdigest()
+
+
+def _keep_cursor(connection: sa.Connection, place: Place, cursor: str, fingerprint: str) -> None:
+    where = (
+        CURSOR.c.office == place.office,
+        CURSOR.c.source == place.source,
+        CURSOR.c.stream == place.stream,
+    )
+    values = {
+        "cursor": cursor,
+        "mapping_hash": _short(fingerprint),
+        "moved_at": place.at,
+        "run_id": place.run_id,
+    }
+    moved = connection.execute(sa.update(CURSOR).where(*where).values(**values))
+    if moved.rowcount == 0:
+        key = {"office": place.office, "source": place.source, "stream": place.stream}
+        connection.execute(sa.insert(CURSOR).values(**key, **values))

@@ -1,0 +1,1 @@
+"""The law: provinces, rule packs and catalogues, data first."""

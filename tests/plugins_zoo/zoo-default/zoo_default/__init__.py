@@ -1,0 +1,1 @@
+"""Declares a default of the wrong type."""

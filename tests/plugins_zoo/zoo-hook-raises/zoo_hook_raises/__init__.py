@@ -1,0 +1,8 @@
+"""Raises when its hook is called."""
+
+from jianheng.hookspecs import hookimpl
+
+
+@hookimpl
+def sources():
+    raise LookupError("nothing here")

@@ -1,0 +1,8 @@
+"""Misspells its hook."""
+
+from jianheng.hookspecs import hookimpl
+
+
+@hookimpl
+def sorces():
+    return {"zoo-misspells": object}

@@ -1,0 +1,3 @@
+"""Has no manifest; must not be imported."""
+
+raise AssertionError("imported without a manifest")

@@ -1,0 +1,1 @@
+"""Brings texts that reach into what they are given."""

@@ -1,0 +1,5 @@
+"""Forgets the mark on its hook."""
+
+
+def sources():
+    return {"zoo-unmarked": object}

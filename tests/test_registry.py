@@ -1,0 +1,215 @@
+"""Plugins: a bad one is set aside with its reason, and nothing else is hurt."""
+
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from jianheng import messages
+from jianheng.errors import StopError
+from jianheng.registry import Plugin, Registry, discover, unknown_names
+from plugins_zoo.install import ZOO, install
+
+EVERYONE = tuple(sorted(each.name for each in ZOO.iterdir() if (each / "entry_points.txt").exists()))
+QUICK_S = 1.0
+
+
+@pytest.fixture
+def zoo(tmp_path, monkeypatch):
+    """Install animals and return the plugins found, by id and distribution."""
+    monkeypatch.syspath_prepend(tmp_path / "site")
+
+    def found(*names: str, allow=EVERYONE, disable=()) -> dict[tuple[str, str], Plugin]:
+        install(tmp_path / "site", *names)
+        plugins = discover(allow, disable, timeout_s=QUICK_S)
+        return {(each.id, each.distribution): each for each in plugins}
+
+    return found
+
+
+@pytest.mark.parametrize(
+    ("name", "code"),
+    [
+        ("zoo-raises", "adapter-raised"),
+        ("zoo-exits", "adapter-raised"),
+        ("zoo-interrupts", "adapter-raised"),
+        ("zoo-hangs", "adapter-timeout"),
+        ("zoo-misspells", "plugin-hook-unknown"),
+        ("zoo-unmarked", "plugin-hook-unmarked"),
+        ("zoo-arguments", "plugin-hook-arguments"),
+        ("zoo-empty", "plugin-hook-missing"),
+        ("zoo-undeclared", "plugin-hook-undeclared"),
+        ("zoo-garbage", "plugin-returned-wrong"),
+        ("zoo-ids", "plugin-wrong-ids"),
+        ("zoo-hook-raises", "adapter-raised"),
+        ("zoo-future", "plugin-contract"),
+        ("zoo-manifest", "plugin-manifest-bad"),
+        ("zoo-toml", "config-syntax"),
+        ("zoo-other-id", "plugin-id-differs"),
+        ("zoo-default", "plugin-manifest-bad"),
+        ("zoo-texts", "plugin-texts-bad"),
+        ("zoo-no-manifest", "plugin-manifest-missing"),
+    ],
+)
+def test_a_bad_plugin_is_set_aside_with_its_reason_and_the_others_go_on(zoo, name, code):
+    found = zoo(name, "zoo-good")
+    bad = found[(name, name)]
+    assert bad.reason is not None
+    assert code == bad.reason.code
+    assert not bad.enabled
+    told = bad.reason.message()
+    assert all((told.what, told.where, told.why, told.do))
+    assert found[("zoo-good", "zoo-good")].enabled
+
+
+def test_all_animals_together_leave_the_good_ones_in_use(zoo):
+    found = zoo(*EVERYONE)
+    enabled = {each.id for each in found.values() if each.enabled and each.distribution.startswith("zoo-")}
+    assert enabled == {"zoo-good", "zoo-target", "zoo-policies", "zoo-more-policies"}
+    ids = [each.id for each in found.values()]
+    assert ids == sorted(ids)
+
+
+def test_a_plugin_is_not_imported_before_it_is_judged(zoo):
+    zoo("zoo-good", "zoo-manifest", "zoo-toml", "zoo-no-manifest", "zoo-future", allow=())
+    assert [each for each in sys.modules if each.startswith("zoo_")] == []
+
+
+def test_what_is_not_on_the_allow_list_is_not_loaded(zoo):
+    plugin = zoo("zoo-good", allow=())[("zoo-good", "zoo-good")]
+    assert plugin.reason is not None
+    assert plugin.reason.code == "plugin-not-allowed"
+    assert plugin.streams == ("unit",)
+
+
+def test_names_on_the_allow_list_are_compared_as_installers_do(zoo):
+    assert zoo("zoo-good", allow=["Zoo_Good"])[("zoo-good", "zoo-good")].enabled
+
+
+def test_a_disabled_plugin_is_not_loaded(zoo):
+    plugin = zoo("zoo-good", disable=["zoo-good"])[("zoo-good", "zoo-good")]
+    assert plugin.reason is not None
+    assert plugin.reason.code == "plugin-disabled"
+
+
+def test_a_built_in_keeps_its_name(zoo):
+    found = zoo("zoo-thief")
+    thief = found[("excel-workbook", "zoo-thief")]
+    assert thief.reason is not None
+    assert thief.reason.code == "plugin-name-taken"
+    ours = found[("excel-workbook", "jianheng")]
+    assert ours.reason is None or ours.reason.code != "plugin-name-taken"
+
+
+def test_two_claims_of_a_free_name_set_both_aside(zoo):
+    found = zoo("zoo-rival-a", "zoo-rival-b")
+    rivals = [each for each in found.values() if each.id == "zoo-rival"]
+    assert [each.reason and each.reason.code for each in rivals] == ["plugin-name-contested"] * 2
+    assert "zoo-rival-a, zoo-rival-b" in rivals[0].reason.message().what
+
+
+def test_a_claim_that_may_not_be_loaded_contests_nothing(zoo):
+    found = zoo("zoo-rival-a", "zoo-rival-b", allow=["zoo-rival-a"])
+    assert found[("zoo-rival", "zoo-rival-a")].enabled
+    assert found[("zoo-rival", "zoo-rival-b")].reason.code == "plugin-not-allowed"
+
+
+def test_all_faults_of_a_manifest_are_told_together(zoo):
+    told = zoo("zoo-manifest")[("zoo-manifest", "zoo-manifest")].reason.message().what
+    for place in ("kinds", "contract", "maturity"):
+        assert place in told
+    assert "kind" in told
+
+
+def test_what_an_import_raises_is_told_without_personal_numbers(zoo):
+    reason = zoo("zoo-raises")[("zoo-raises", "zoo-raises")].reason
+    assert "370212199001011234" not in reason.message().as_text()
+    assert reason.fields["at"].startswith("zoo_raises/__init__.py:")
+
+
+def test_a_misspelt_hook_is_named_with_the_nearest(zoo):
+    message = zoo("zoo-misspells")[("zoo-misspells", "zoo-misspells")].reason.message()
+    assert "sorces" in message.what
+    assert "sources" in message.do
+
+
+def test_a_hanging_import_holds_nobody_longer_than_its_limit(zoo):
+    began = time.monotonic()
+    found = zoo("zoo-hangs", "zoo-good")
+    assert time.monotonic() - began < QUICK_S + 10
+    assert found[("zoo-good", "zoo-good")].enabled
+
+
+def test_a_damaged_registration_is_told_and_hides_no_other(zoo, tmp_path):
+    info = tmp_path / "site" / "zoo_damaged-1.0.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text(
+        "Metadata-Version: 2.1\nName: zoo-damaged\nVersion: 1.0\n", encoding="utf-8"
+    )
+    (info / "entry_points.txt").write_bytes(b"[jianheng]\nzoo = zoo_damaged\n\xff\xfe = \n")
+    (tmp_path / "site" / "leftover.dist-info").mkdir()
+    found = zoo("zoo-good")
+    assert found[("zoo-good", "zoo-good")].enabled
+    assert found[("zoo-damaged", "zoo-damaged")].reason.code == "plugin-entry-points-bad"
+
+
+def test_a_registration_without_its_code_is_told(zoo, tmp_path):
+    info = tmp_path / "site" / "zoo_gone-1.0.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: zoo-gone\nVersion: 1.0\n", encoding="utf-8")
+    (info / "entry_points.txt").write_text("[jianheng]\nzoo-gone = zoo_gone\n", encoding="utf-8")
+    assert zoo("zoo-good")[("zoo-gone", "zoo-gone")].reason.code == "plugin-package-missing"
+
+
+def test_texts_of_a_plugin_are_added(zoo):
+    zoo("zoo-good")
+    assert messages.message("zoo-sick", {"animal": "东东"}).what == "东东 病了"
+
+
+def test_policies_come_by_id_and_a_second_claim_of_one_is_set_aside(zoo):
+    found = zoo("zoo-policies", "zoo-more-policies")
+    folders = Registry(tuple(found.values())).policy_folders()
+    assert "zoo-two" in folders
+    assert "zoo-three" in folders
+    assert "zoo-one" not in folders
+    codes = [each.code for each in found[("zoo-policies", "zoo-policies")].notices]
+    assert codes == ["plugin-policy-bad", "plugin-policy-twice"]
+
+
+def test_the_registry_says_what_is_wrong_with_a_name(zoo):
+    registry = Registry(tuple(zoo("zoo-good", "zoo-target", "zoo-raises").values()))
+    assert callable(registry.source_factory("zoo-good"))
+    assert callable(registry.target_factory("zoo-target"))
+    for name, kind, code in (
+        ("zoo-god", "source", "adapter-unknown"),
+        ("zoo-good", "target", "adapter-wrong-kind"),
+        ("zoo-raises", "source", "adapter-set-aside"),
+    ):
+        with pytest.raises(StopError) as raised:
+            registry.plugin(name, kind)
+        assert raised.value.code == code
+    with pytest.raises(StopError, match="zoo-good"):
+        registry.source_factory("zoo-god")
+
+
+def test_names_that_belong_to_nothing_are_told(zoo):
+    plugins = tuple(zoo("zoo-good").values())
+    found = unknown_names(plugins, ["zoo-god", "zoo-good"], ["zoo-goof"])
+    assert [(each.code, each.fields["nearest"]) for each in found] == [
+        ("plugin-allow-unknown", "zoo-good"),
+        ("plugin-disable-unknown", "zoo-good"),
+    ]
+
+
+def test_every_text_of_these_areas_speaks_both_languages():
+    folder = Path(messages.__file__).parent
+    import tomllib
+
+    for area in ("config", "registry", "adapter", "cli"):
+        for code, entry in tomllib.loads((folder / f"{area}.toml").read_text(encoding="utf-8")).items():
+            assert set(entry) == {"zh", "en"}, code
+            if isinstance(entry["zh"], dict):
+                assert all(
+                    set(part) == set(messages.PARTS) and all(part.values()) for part in entry.values()
+                ), code

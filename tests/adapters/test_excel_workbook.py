@@ -2,6 +2,7 @@
 
 import dataclasses
 import errno
+import os
 import shutil
 import subprocess
 import zipfile
@@ -175,6 +176,15 @@ def test_writing_twice_gives_the_same_file(publication, written, tmp_path):
     again = Path(target.write(publication).location)
     assert again.read_bytes() == written.read_bytes()
     assert [each.name for each in tmp_path.iterdir()] == [NAME]
+
+
+def test_what_a_killed_process_left_is_removed_once_it_is_old(publication, tmp_path):
+    old, fresh = (tmp_path / f".{NAME}.{kind}.partial" for kind in ("old", "fresh"))
+    for leftover in (old, fresh):
+        leftover.touch()
+    os.utime(old, (0, 0))
+    make(tmp_path).write(publication)
+    assert {each.name for each in tmp_path.iterdir()} == {NAME, fresh.name}
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 import datetime as dt
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -102,7 +103,7 @@ class UnifiedCaseSource:
                 for records in self._partitions(connection, made.statement.rows):
                     yield Batch(made.rows(records))
 
-    def _reading(self) -> Any:
+    def _reading(self) -> AbstractContextManager[sa.Connection]:
         return reading(make_engine(self._context), self._context)
 
     def _catalogue(self, connection: sa.Connection) -> Catalogue:

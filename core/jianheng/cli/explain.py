@@ -25,7 +25,9 @@ def command() -> click.Command:
     @click.option("--case", "case_no", help=text("cli-help-explain-case"))
     @click.option("--all", "everything", is_flag=True, help=text("cli-help-explain-all"))
     @pass_session
-    def explain_(session: Session, person: str, period: str | None, case_no: str | None, everything: bool) -> None:
+    def explain_(
+        session: Session, person: str, period: str | None, case_no: str | None, everything: bool
+    ) -> None:
         told = explanation(session, person, period, case_no)
         if session.flags.json:
             print_json(told)
@@ -35,7 +37,9 @@ def command() -> click.Command:
     return explain_
 
 
-def explanation(session: Session, person: str, period: str | None = None, case_no: str | None = None) -> dict[str, Any]:
+def explanation(
+    session: Session, person: str, period: str | None = None, case_no: str | None = None
+) -> dict[str, Any]:
     """Return everything behind a person's score as plain data."""
     policy, office = policy_of(session), office_of(session)
     when = last_period_of(session, period)
@@ -118,4 +122,11 @@ def _add_uncounted(tree: Tree, rows: Sequence[Mapping[str, Any]]) -> None:
     branch = tree.add(text("explain-uncounted"))
     for row in rows:
         item = row["item"] or row["measure"]
-        branch.add(text("explain-uncounted-line", item=item, count=row["items"], reason=text(f"reason-{row['reason']}")))
+        branch.add(
+            text(
+                "explain-uncounted-line",
+                item=item,
+                count=row["items"],
+                reason=text(f"reason-{row['reason']}"),
+            )
+        )

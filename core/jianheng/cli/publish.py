@@ -1,17 +1,20 @@
 """``jianheng publish``: hand finished results to every target that takes them."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import click
+import sqlalchemy as sa
 
 from jianheng.cli.output import print_json, print_line, print_problems, problem_json
-from jianheng.cli.services import last_period_of, office_of, periods_of, policy_of, store_of
-from jianheng.cli.session import Session, open_target, pass_session
+from jianheng.cli.services import office_of, periods_of, policy_of, store_of
+from jianheng.cli.session import OpenTarget, Session, open_target, pass_session
 from jianheng.contract import Publication, Receipt
 from jianheng.errors import JianhengError
 from jianheng.messages import text
 from jianheng.publish.deliver import Delivery, deliver
-from jianheng.publish.publication import archive_due, scores
+from jianheng.publish.publication import Office, archive_due, scores
+from jianheng.scoring.period import Period
+from jianheng.scoring.policy import Policy
 
 
 def command() -> click.Command:
@@ -40,24 +43,19 @@ def publish_all(
     deliveries: list[Delivery] = []
     failed: list[JianhengError] = []
     try:
-        ready = [scores(store, office, policy, each) for each in wanted]
-        due = archive_due(store, office, policy, last_period_of(session, None)) if policy.due_sql else None
         with session.progress() as bars:
             task = bars.add_task(text("cli-help-publish"), total=len(names))
+            made: dict[str, list[tuple[int, Publication]]] = {}
             for name in names:
                 try:
                     opened = open_target(session, name)
-                    kinds = opened.plugin.publications
-                    publications = [*ready, *([(0, due)] if due is not None else [])]
-
-                    def write(publication: Publication, opened: object = opened) -> Receipt:
-                        return opened.boundary.call("write", opened.target.write, publication, returns=Receipt)  # type: ignore[attr-defined, no-any-return]
-
-                    deliveries += [
-                        deliver(store, name, publication, write, run_id, again=again)
-                        for run_id, publication in publications
-                        if publication.kind in kinds
-                    ]
+                    for kind in opened.plugin.publications:
+                        if kind not in made:
+                            made[kind] = _make(kind, store, office, policy, wanted)
+                        deliveries += [
+                            deliver(store, name, publication, _writer(opened), run_id, again=again)
+                            for run_id, publication in made[kind]
+                        ]
                     opened.boundary.close()
                 except JianhengError as error:
                     failed.append(error)
@@ -65,6 +63,22 @@ def publish_all(
     finally:
         store.dispose()
     return deliveries, failed
+
+
+def _make(
+    kind: str, store: sa.Engine, office: Office, policy: Policy, periods: Sequence[Period]
+) -> list[tuple[int, Publication]]:
+    """Build the publications of one kind, each with its run; only what a target takes is built."""
+    if kind == "scores":
+        return [scores(store, office, policy, each) for each in periods]
+    return [(0, archive_due(store, office, policy, periods[-1]))] if policy.due_sql else []
+
+
+def _writer(opened: OpenTarget) -> Callable[[Publication], Receipt]:
+    def write(publication: Publication) -> Receipt:
+        return opened.boundary.call("write", opened.target.write, publication, returns=Receipt)
+
+    return write
 
 
 def tell(session: Session, deliveries: Sequence[Delivery], failed: Sequence[JianhengError]) -> int:
@@ -82,7 +96,9 @@ def tell(session: Session, deliveries: Sequence[Delivery], failed: Sequence[Jian
             }
             for each in deliveries
         ]
-        print_json({"publications": told, "errors": [problem_json(each) for each in problems]}, ok=not problems)
+        print_json(
+            {"publications": told, "errors": [problem_json(each) for each in problems]}, ok=not problems
+        )
     else:
         for each in deliveries:
             code = "cli-publish-line" if each.written else "cli-publish-held"

@@ -25,7 +25,12 @@ def command() -> click.Command:
             print_json({"quarantine": [_json(entry) for entry in entries]})
             return
         for entry in entries:
-            place = {"id": entry.quarantine_id, "source": entry.source, "stream": entry.stream, "key": entry.record_key}
+            place = {
+                "id": entry.quarantine_id,
+                "source": entry.source,
+                "stream": entry.stream,
+                "key": entry.record_key,
+            }
             print_line(text("cli-quarantine-head", **place))
             for problem in entry.problems:
                 print_line("\n".join(f"  {line}" for line in problem.message().as_text().splitlines()))

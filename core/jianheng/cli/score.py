@@ -18,14 +18,17 @@ def command() -> click.Command:
     @click.command("score", help=text("cli-help-score"))
     @click.option("--period", "periods", multiple=True, help=text("cli-help-period"))
     @click.option("--full", is_flag=True, help=text("cli-help-full"))
+    @click.option("--accept-incomplete", is_flag=True, help=text("cli-help-accept-incomplete"))
     @pass_session
-    def score(session: Session, periods: tuple[str, ...], full: bool) -> None:
-        tell(session, score_all(session, periods, full=full))
+    def score(session: Session, periods: tuple[str, ...], full: bool, accept_incomplete: bool) -> None:
+        tell(session, score_all(session, periods, full=full, accept_incomplete=accept_incomplete))
 
     return score
 
 
-def score_all(session: Session, periods: Sequence[str] = (), *, full: bool = False) -> list[Report]:
+def score_all(
+    session: Session, periods: Sequence[str] = (), *, full: bool = False, accept_incomplete: bool = False
+) -> list[Report]:
     """Score the office for each period."""
     policy, office = policy_of(session), office_of(session)
     wanted = periods_of(session, periods)
@@ -33,11 +36,10 @@ def score_all(session: Session, periods: Sequence[str] = (), *, full: bool = Fal
     try:
         with session.progress() as bars:
             task = bars.add_task(text("cli-help-score"), total=len(wanted))
-            reports = []
+            reports: list[Report] = []
             for each in wanted:
-                reports.append(
-                    score_office(store, office.code, policy, each, office.units, office.source_order, full=full)
-                )
+                about = (store, office.code, policy, each, office.units, office.source_order)
+                reports.append(score_office(*about, full=full, accept_incomplete=accept_incomplete))
                 bars.advance(task)
     finally:
         store.dispose()
@@ -51,6 +53,9 @@ def tell(session: Session, reports: Sequence[Report]) -> None:
         return
     for report in reports:
         numbers = {name: shown(getattr(report, name)) for name in ("points", "provisional", "withheld")}
-        counts = {name: getattr(report, name) for name in ("cases", "added", "closed", "kept", "people", "uncounted")}
+        counts = {
+            name: getattr(report, name)
+            for name in ("cases", "added", "closed", "kept", "people", "uncounted")
+        }
         mode = text(f"cli-mode-{report.mode}-{report.reason}")
         print_line(text("cli-score-line", period=report.period, mode=mode, **counts, **numbers))

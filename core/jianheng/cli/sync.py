@@ -12,7 +12,7 @@ from jianheng.cli.output import print_json, print_line, print_problems, print_ta
 from jianheng.cli.services import store_of
 from jianheng.cli.session import OpenSource, Session, open_source, pass_session
 from jianheng.contract import Batch, Stream
-from jianheng.errors import JianhengError, Problem
+from jianheng.errors import JianhengError, Problem, problem
 from jianheng.messages import text
 from jianheng.sync.counts import Counts, SourceReport
 from jianheng.sync.engine import Reader, sync_source
@@ -40,7 +40,9 @@ def command() -> click.Command:
     @click.option("--stream", "streams", multiple=True, help=text("cli-help-sync-stream"))
     @click.option("--accept-mass-change", is_flag=True, help=text("cli-help-accept-mass-change"))
     @pass_session
-    def sync(session: Session, sources: tuple[str, ...], streams: tuple[str, ...], accept_mass_change: bool) -> int:
+    def sync(
+        session: Session, sources: tuple[str, ...], streams: tuple[str, ...], accept_mass_change: bool
+    ) -> int:
         reports, failed = sync_all(session, sources, streams, accept_mass_change=accept_mass_change)
         return tell(session, reports, failed)
 
@@ -48,7 +50,11 @@ def command() -> click.Command:
 
 
 def sync_all(
-    session: Session, sources: Sequence[str] = (), streams: Sequence[str] = (), *, accept_mass_change: bool = False
+    session: Session,
+    sources: Sequence[str] = (),
+    streams: Sequence[str] = (),
+    *,
+    accept_mass_change: bool = False,
 ) -> tuple[list[SourceReport], list[JianhengError]]:
     """Sync sources in the order of the deployment; one that cannot be read keeps none of the others."""
     store = store_of(session)
@@ -103,7 +109,9 @@ def _reader(opened: OpenSource) -> Reader:
     def read(stream: str, cursor: str | None) -> Iterator[Batch]:
         return boundary.iterate("read", lambda: source.read(stream, cursor), yields=Batch)
 
-    options = json.dumps([opened.plugin.id, opened.plugin.version, dict(opened.context.options)], default=str, sort_keys=True)
+    options = json.dumps(
+        [opened.plugin.id, opened.plugin.version, dict(opened.context.options)], default=str, sort_keys=True
+    )
     told = hashlib.blake2b((options + repr(tuple(opened.context.units))).encode(), digest_size=16)
     return Reader(opened.name, streams, read, told.hexdigest())
 
@@ -112,9 +120,13 @@ def tell(session: Session, reports: Sequence[SourceReport], failed: Sequence[Jia
     """Print what a sync did; return the exit code."""
     problems = [each for error in failed for each in error.problems]
     problems += [each for report in reports for each in report.problems]
+    problems = _once(problems)
     held = sum(report.open_quarantine for report in reports)
     if session.flags.json:
-        told = {"sources": [report.as_json() for report in reports], "errors": [problem_json(each) for each in problems]}
+        told = {
+            "sources": [report.as_json() for report in reports],
+            "errors": [problem_json(each) for each in problems],
+        }
         print_json(told, ok=not problems)
     else:
         _print(session, reports, problems, held)
@@ -123,18 +135,35 @@ def tell(session: Session, reports: Sequence[SourceReport], failed: Sequence[Jia
     return ExitCode.SET_ASIDE if held else ExitCode.OK
 
 
+def _once(problems: Sequence[Problem]) -> list[Problem]:
+    """Tell each problem once, and all the streams that wait for the same thing in one message."""
+    waiting: dict[tuple[object, object], list[str]] = {}
+    for each in problems:
+        if each.code == "sync-stream-waits":
+            waiting.setdefault((each.fields["source"], each.fields["waits_for"]), []).append(
+                str(each.fields["stream"])
+            )
+    told = [each for each in problems if each.code != "sync-stream-waits"]
+    told = [each for place, each in enumerate(told) if each not in told[:place]]
+    return told + [
+        problem("sync-stream-waits", source=source, waits_for=waits_for, stream="、".join(streams))
+        for (source, waits_for), streams in waiting.items()
+    ]
+
+
 def _exit_code(failed: Sequence[JianhengError], reports: Sequence[SourceReport]) -> int:
-    codes = {problem.code for report in reports for problem in report.problems}
+    codes = {each.code for report in reports for each in report.problems}
     if failed:
         return max(failed, key=lambda error: error.recovery == "stop").exit_code
     return ExitCode.ASK if "sync-mass-change" in codes else ExitCode.STOP
 
 
 def _print(session: Session, reports: Sequence[SourceReport], problems: Sequence[Problem], held: int) -> None:
-    rows: list[tuple[object, ...]] = []
-    for report in reports:
-        for stream in report.streams:
-            rows.append((report.source, stream.stream, *_cells(stream.counts), text(f"cli-state-{stream.state}")))
+    rows: list[tuple[object, ...]] = [
+        (report.source, stream.stream, *_cells(stream.counts), text(f"cli-state-{stream.state}"))
+        for report in reports
+        for stream in report.streams
+    ]
     total = sum((report.counts for report in reports), Counts())
     if not session.flags.quiet and rows:
         rows.append((text("cli-total"), "", *_cells(total), ""))

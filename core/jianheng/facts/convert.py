@@ -61,9 +61,8 @@ class Reject:
 
 
 def _as_text(value: object) -> str | None:
-    text = value if isinstance(value, str) else str(value)
-    text = text.strip()
-    if _UNPRINTABLE.search(text):
+    text = (value if type(value) is str else str(value)).strip()
+    if not text.isprintable() and _UNPRINTABLE.search(text):
         raise _UnfitError("row-control-character")
     return text or None
 
@@ -175,23 +174,25 @@ def shown(value: object) -> str:
     return text if len(text) <= 40 else f"{text[:39]}…"  # noqa: PLR2004
 
 
+def _fault(entity: Entity, column: Column, code: str, at: str, **fields: object) -> Problem:
+    return problem(code, entity=entity.label, column=column.label, at=at, **fields)
+
+
 def _fit(
     entity: Entity, converter: Callable[[object], Value], limit: int, column: Column, raw: object, at: str
 ) -> Value | Problem:
-    """Return the typed value of one cell, or why it has none."""
-    where = {"entity": entity.label, "column": column.label, "at": at}
-    value: Value = None
-    if raw is not None:
-        try:
-            value = converter(raw)
-        except _UnfitError as unfit:
-            return problem(unfit.code, **where, value=shown(raw), **unfit.fields)
+    """Return the typed value of one filled cell, or why it has none."""
+    try:
+        value = converter(raw)
+    except _UnfitError as unfit:
+        return _fault(entity, column, unfit.code, at, value=shown(raw), **unfit.fields)
     if value is None:
-        return problem("row-missing-value", **where) if column.required else None
-    if isinstance(value, str) and len(value) > limit:
-        return problem("row-text-too-long", **where, length=len(value), limit=limit)
+        return _fault(entity, column, "row-missing-value", at) if column.required else None
+    if type(value) is str and len(value) > limit:
+        return _fault(entity, column, "row-text-too-long", at, length=len(value), limit=limit)
     if column.allowed and value not in column.allowed:
-        return problem("row-unknown-code", **where, value=shown(value), allowed="、".join(column.allowed))
+        allowed = "、".join(column.allowed)
+        return _fault(entity, column, "row-unknown-code", at, value=shown(value), allowed=allowed)
     return value
 
 
@@ -205,7 +206,13 @@ def convert(entity: Entity, row: Mapping[str, Any]) -> Fact | Reject:
     faults: list[Problem] = []
     values: list[Value] = []
     for name, converter, limit, column in _plan(entity):
-        value = _fit(entity, converter, limit, column, row.get(name), locator)
+        raw = row.get(name)
+        if raw is None:
+            value: Value | Problem = None
+            if column.required:
+                value = _fault(entity, column, "row-missing-value", locator)
+        else:
+            value = _fit(entity, converter, limit, column, raw, locator)
         if isinstance(value, Problem):
             if not deleted or column is entity.key:
                 faults.append(value)

@@ -35,7 +35,7 @@ class Column:
     privacy: Privacy = "none"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)  # there is one of each: compared and hashed by identity
 class Entity:
     """One kind of fact. The first column is its key, unique within an office and a source.
 

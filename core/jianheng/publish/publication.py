@@ -66,7 +66,7 @@ def scores(store: sa.Engine, office: Office, policy: Policy, period: Period) -> 
                 for number in sorted({row["case_no"] for row in rows})
                 if number in cases
             },
-            notices=_notices(connection, office.code, policy, period),
+            notices=_notices(connection, office.code, policy, period, run),
             **_frame("scores", office, policy, period),
         )
     return run_id, publication
@@ -75,8 +75,7 @@ def scores(store: sa.Engine, office: Office, policy: Policy, period: Period) -> 
 def archive_due(store: sa.Engine, office: Office, policy: Policy, period: Period) -> Publication:
     """Return the list of cases that ought to be in the archive: every closed one that is not, whenever it closed."""
     with store.connect() as connection:
-        facts = read_facts(connection, office.code)
-    states = case_states(facts, policy, office.source_order).to_pylist()
+        states = _states(connection, office, policy)
     due = tuple(
         DueCase(row["case_no"], row["unit_code"], row["handler_key"], row["closed_on"])
         for row in states
@@ -212,7 +211,6 @@ def _rules(policy: Policy) -> list[RuleText]:
 def _cases(
     connection: sa.Connection, office: Office, policy: Policy, names: Mapping[str, str]
 ) -> dict[str, CaseText]:
-    states = case_states(read_facts(connection, office.code), policy, office.source_order).to_pylist()
     return {
         row["case_no"]: CaseText(
             case_no=row["case_no"],
@@ -222,13 +220,23 @@ def _cases(
             closed_on=row["closed_on"],
             archived=row["archive_accepted_on"] is not None,
         )
-        for row in states
+        for row in _states(connection, office, policy)
     }
 
 
-def _notices(connection: sa.Connection, office: str, policy: Policy, period: Period) -> list[str]:
+def _states(connection: sa.Connection, office: Office, policy: Policy) -> list[dict[str, Any]]:
+    facts = read_facts(connection, office.code, only=policy.state_entities)
+    rows: list[dict[str, Any]] = case_states(facts, policy, office.source_order).to_pylist()
+    return rows
+
+
+def _notices(
+    connection: sa.Connection, office: str, policy: Policy, period: Period, run: Mapping[str, Any]
+) -> list[str]:
     """Say what a reader must know before he trusts a number."""
     told = [text("notice-gate", gate=policy.file.gate.label)]
+    if run.get("incomplete"):
+        told.insert(0, text("notice-incomplete", sources="、".join(run["incomplete"])))
     if any(row.assumed for row in policy.points):
         told.append(text("notice-assumed"))
     for reason, (count, withheld) in ledger.voids(connection, office, policy, period).items():

@@ -42,7 +42,11 @@ def directory(
     connection: sa.Connection, office: str, start: dt.date, end: dt.date, source_order: Sequence[str] = ()
 ) -> dict[str, Member]:
     """Return everyone known, with the last posting he held within ``[start, end)``."""
-    people = merged(fact_versions.read_current(connection, PERSON, office).to_pylist(), PERSON, source_order)
+    people = merged(
+        fact_versions.read_current(connection, PERSON, office, with_deleted=True).to_pylist(),
+        PERSON,
+        source_order,
+    )
     departments = merged(
         fact_versions.read_current(connection, DEPARTMENT, office).to_pylist(), DEPARTMENT, source_order
     )

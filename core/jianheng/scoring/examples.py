@@ -7,7 +7,6 @@ checks as synced ones, so a misspelt column is an error here too.
 
 from collections.abc import Mapping
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa

@@ -10,7 +10,7 @@ from jianheng.scoring.period import Period
 from jianheng.scoring.policy import Policy
 from jianheng.scoring.run import subject_of
 from jianheng.store.runs import last_run
-from jianheng.store.tables import CURRENT, INDICATOR, LEDGER, NO_RULE, PERSON_SCORE
+from jianheng.store.tables import CURRENT, INDICATOR, LEDGER, NO_RULE, PERSON_SCORE, SCOPE
 
 
 def scored_run(
@@ -29,6 +29,13 @@ def scored_run(
     return last
 
 
+def _current(office: str, policy: Policy, period: Period) -> tuple[sa.ColumnElement[bool], ...]:
+    scope = sa.select(SCOPE.c.scope_id).where(
+        SCOPE.c.office == office, SCOPE.c.policy == policy.id, SCOPE.c.period == period.id
+    )
+    return (LEDGER.c.scope_id == scope.scalar_subquery(), LEDGER.c.run_to == CURRENT)
+
+
 def lines(
     connection: sa.Connection,
     office: str,
@@ -39,12 +46,7 @@ def lines(
     with_uncounted: bool = False,
 ) -> list[dict[str, Any]]:
     """Return current ledger lines in a fixed order."""
-    statement = sa.select(LEDGER).where(
-        LEDGER.c.office == office,
-        LEDGER.c.policy == policy.id,
-        LEDGER.c.period == period.id,
-        LEDGER.c.run_to == CURRENT,
-    )
+    statement = sa.select(LEDGER).where(*_current(office, policy, period))
     if person_key is not None:
         statement = statement.where(LEDGER.c.person_key == person_key)
     if not with_uncounted:
@@ -66,10 +68,7 @@ def uncounted(connection: sa.Connection, office: str, policy: Policy, period: Pe
             sa.func.count().label("items"),
         )
         .where(
-            LEDGER.c.office == office,
-            LEDGER.c.policy == policy.id,
-            LEDGER.c.period == period.id,
-            LEDGER.c.run_to == CURRENT,
+            *_current(office, policy, period),
             LEDGER.c.rule_id == NO_RULE,
         )
         .group_by(LEDGER.c.measure, LEDGER.c.item_label, LEDGER.c.sheet, LEDGER.c.reason)
@@ -87,10 +86,7 @@ def voids(
     statement = (
         sa.select(LEDGER.c.reason, sa.func.count(), sa.cast(sa.func.sum(LEDGER.c.withheld), sa.BigInteger()))
         .where(
-            LEDGER.c.office == office,
-            LEDGER.c.policy == policy.id,
-            LEDGER.c.period == period.id,
-            LEDGER.c.run_to == CURRENT,
+            *_current(office, policy, period),
             LEDGER.c.rule_id != NO_RULE,
             LEDGER.c.state == "void",
         )

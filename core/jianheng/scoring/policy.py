@@ -55,6 +55,14 @@ class Policy:
         texts = [*self.measure_sql.values(), *(each.when_sql or "" for each in self.coefficients)]
         return any("v_link" in text for text in texts)
 
+    @property
+    def state_entities(self) -> tuple[str, ...]:
+        """The entities that decide how a case stands: closing and archive rules rarely need documents."""
+        told = f"{self.closing_sql} {self.due_sql}"
+        wanted = ["case", "case_outcome", "suspect", "archive_volume", "case_link"]
+        wanted += ["document"] if "document" in told else []
+        return (*wanted, *(["event"] if "fact_event" in told else []))
+
     def indicator_label(self, indicator: str) -> str:
         """Return the label of an indicator."""
         return next((each.label for each in self.file.indicators if each.id == indicator), indicator)

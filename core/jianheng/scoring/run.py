@@ -11,20 +11,20 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute
 import sqlalchemy as sa
 
-from jianheng.errors import StopError
+from jianheng.errors import AskError, StopError
 from jianheng.facts.entities import CASE, ENTITIES, POSTING
 from jianheng.rules.views import NEEDED
 from jianheng.scoring.kernel import FACT_ENTITIES, score
 from jianheng.scoring.period import Period
-from jianheng.scoring.plan import LEDGER_COLUMNS
 from jianheng.scoring.policy import Policy
 from jianheng.scoring.standing import Standing, Sum, Value, indicator_values, standings
 from jianheng.store import fact_versions
-from jianheng.store.bulk import chunks, insert_rows
-from jianheng.store.runs import begin_run, end_run, last_run
-from jianheng.store.tables import CURRENT, INDICATOR, LEDGER, NO_RULE, PERSON_SCORE
+from jianheng.store.bulk import chunks, insert_arrow, insert_rows
+from jianheng.store.runs import begin_run, end_run, ended_well, last_run
+from jianheng.store.tables import CURRENT, INDICATOR, LEDGER, NO_RULE, PERSON_SCORE, SCOPE
 
 _PEOPLE_OF_CASE = (
     ("participation", "person_key"),
@@ -84,16 +84,31 @@ def score_office(
     source_order: Sequence[str] = (),
     *,
     full: bool = False,
+    accept_incomplete: bool = False,
 ) -> Report:
     """Score an office for a period and keep the result.
 
+    Args:
+        store: where facts and ledgers are.
+        office: whose work is scored.
+        policy: the law.
+        period: the window.
+        units: unit codes whose people are scored.
+        source_order: the sources, the more trusted first. Each must have been read to its end.
+        full: score every case, whatever changed.
+        accept_incomplete: score although a source was not read to its end; the result says so.
+
     Raises:
         StopError: there are no facts, the policy is not in force, or the ledger does not balance.
+        AskError: a source's last sync did not finish.
     """
     with store.begin() as connection:
         facts_at = fact_versions.last_recorded(connection, office)
         if facts_at == 0:
             raise StopError("score-no-facts", office=office)
+        incomplete = _incomplete(connection, office, source_order)
+        if incomplete and not accept_incomplete:
+            raise AskError("score-sync-incomplete", sources="、".join(incomplete))
         last = last_run(connection, office, "score", subject_of(policy, period))
         scope = _scope(connection, office, policy, units, last[1] if last else None, full=full)
         if last is not None and scope.cases == ():
@@ -101,13 +116,14 @@ def score_office(
         facts = _read(connection, office, scope)
         result = score(facts, policy, period, units, source_order)
         run_id = begin_run(connection, office, "score", subject_of(policy, period))
-        moved = _move_ledger(connection, office, policy, period, scope, result.ledger, run_id)
-        sums = ledger_sums(connection, office, policy.id, period.id)
+        ledger_id = scope_id(connection, office, policy.id, period.id)
+        moved = _move_ledger(connection, ledger_id, scope, result.ledger, run_id)
+        sums = ledger_sums(connection, ledger_id)
         subjects = _subjects(connection, office, policy, period, units)
         values = indicator_values(sums, policy.file.indicators, subjects)
         placed = standings(sums, subjects)
         _check_balance(policy, sums, values, placed)
-        _keep(connection, run_id, values, placed, case_counts(connection, office, policy.id, period.id))
+        _keep(connection, run_id, values, placed, case_counts(connection, ledger_id))
         report = Report(
             run_id=run_id,
             policy=policy.id,
@@ -123,12 +139,17 @@ def score_office(
             points=sum(each.points for each in placed),
             provisional=sum(each.provisional for each in placed),
             withheld=sum(each.withheld for each in placed),
-            uncounted=uncounted_items(connection, office, policy.id, period.id),
-            digest=_digest(connection, office, policy, period),
+            uncounted=uncounted_items(connection, ledger_id),
+            digest=_digest(connection, ledger_id),
         )
-        detail = report.as_json() | {"facts_at": facts_at, "units": list(units)}
+        detail = report.as_json() | {"facts_at": facts_at, "units": list(units), "incomplete": incomplete}
         end_run(connection, run_id, "done", detail)
     return report
+
+
+def _incomplete(connection: sa.Connection, office: str, sources: Sequence[str]) -> list[str]:
+    """Return the sources whose last run did not read everything: a missing case must not become a zero."""
+    return [name for name in sources if not ended_well(connection, office, "sync", name)]
 
 
 def _unchanged(last: tuple[int, dict[str, Any]], scope: _Scope) -> Report:
@@ -179,17 +200,19 @@ def _linked(connection: sa.Connection, office: str, cases: Iterable[str]) -> set
 
 
 def read_facts(
-    connection: sa.Connection, office: str, cases: Iterable[str] | None = None
+    connection: sa.Connection,
+    office: str,
+    cases: Iterable[str] | None = None,
+    only: Iterable[str] = FACT_ENTITIES,
 ) -> dict[str, pa.Table]:
-    """Return current facts by entity: all, or those of some cases with everything about people.
-
-    A condition on linked cases sees their case rows too, so the neighbours' cases are read as well.
-    """
+    """Return current facts by entity: of all cases or of some, with everything about people."""
     wanted = None if cases is None else set(cases)
     facts: dict[str, pa.Table] = {}
-    for name in FACT_ENTITIES:
+    for name in only:
         entity = ENTITIES[name]
-        if wanted is None or ("case_no" not in entity.names and name != "case_link"):
+        if name == "person":
+            facts[name] = fact_versions.read_current(connection, entity, office, with_deleted=True)
+        elif wanted is None or ("case_no" not in entity.names and name != "case_link"):
             facts[name] = fact_versions.read_current(connection, entity, office)
         elif name != "case_link":
             facts[name] = fact_versions.read_current(connection, entity, office, wanted)
@@ -211,14 +234,20 @@ def _read(connection: sa.Connection, office: str, scope: _Scope) -> dict[str, pa
     return facts
 
 
+def scope_id(connection: sa.Connection, office: str, policy: str, period: str) -> int:
+    """Return the number of the ledger of an office, policy and period; a new one is opened."""
+    where = (SCOPE.c.office == office, SCOPE.c.policy == policy, SCOPE.c.period == period)
+    found = connection.scalar(sa.select(SCOPE.c.scope_id).where(*where))
+    if found is None:
+        opened = (
+            sa.insert(SCOPE).values(office=office, policy=policy, period=period).returning(SCOPE.c.scope_id)
+        )
+        found = connection.execute(opened).scalar_one()
+    return int(found)
+
+
 def _move_ledger(
-    connection: sa.Connection,
-    office: str,
-    policy: Policy,
-    period: Period,
-    scope: _Scope,
-    ledger: pa.Table,
-    run_id: int,
+    connection: sa.Connection, ledger_id: int, scope: _Scope, ledger: pa.Table, run_id: int
 ) -> tuple[int, int, int]:
     """Close lines that no longer hold, add new ones; return how many were added, closed, kept."""
     if scope.cases is not None:
@@ -226,48 +255,30 @@ def _move_ledger(
         ledger = ledger.filter(mask)
     ids = ledger["entry_id"].to_pylist()
     if len(set(ids)) != len(ids):
-        raise StopError("score-entry-twice", policy=policy.id, period=period.id)
-    holds = _holding(connection, office, policy, period, scope.cases)
+        raise StopError("score-entry-twice", ledger=ledger_id)
+    holds = _holding(connection, ledger_id, scope.cases)
     gone = holds - set(ids)
-    where = (LEDGER.c.office == office, LEDGER.c.policy == policy.id, LEDGER.c.period == period.id)
     for some in chunks(sorted(gone)):
         connection.execute(
             sa.update(LEDGER)
-            .where(*where, LEDGER.c.entry_id.in_(some), LEDGER.c.run_to == CURRENT)
+            .where(LEDGER.c.scope_id == ledger_id, LEDGER.c.entry_id.in_(some), LEDGER.c.run_to == CURRENT)
             .values(run_to=run_id)
         )
-    columns = {name: ledger[name].to_pylist() for name in LEDGER_COLUMNS}
-    order = [column.name for column in LEDGER.columns]
-    fixed = {
-        "office": office,
-        "policy": policy.id,
-        "period": period.id,
-        "run_from": run_id,
-        "run_to": CURRENT,
-    }
-    fresh = [position for position, entry_id in enumerate(ids) if entry_id not in holds]
-    lists = [None if name in fixed else columns[name] for name in order]
-    constants = [fixed.get(name) for name in order]
-    rows = [
-        tuple(
-            constant if held is None else held[position]
-            for held, constant in zip(lists, constants, strict=True)
-        )
-        for position in fresh
-    ]
-    insert_rows(connection, LEDGER, rows)
-    return len(fresh), len(gone), len(ids) - len(fresh)
+    fresh = ledger if not holds else ledger.filter(_outside(ledger["entry_id"], holds))
+    insert_arrow(connection, LEDGER, fresh, {"scope_id": ledger_id, "run_from": run_id, "run_to": CURRENT})
+    return fresh.num_rows, len(gone), len(ids) - fresh.num_rows
 
 
-def _holding(
-    connection: sa.Connection, office: str, policy: Policy, period: Period, cases: Sequence[str] | None
-) -> set[str]:
-    statement = sa.select(LEDGER.c.entry_id).where(
-        LEDGER.c.office == office,
-        LEDGER.c.policy == policy.id,
-        LEDGER.c.period == period.id,
-        LEDGER.c.run_to == CURRENT,
-    )
+def _outside(ids: pa.ChunkedArray, holds: set[str]) -> pa.ChunkedArray:
+    return pa.compute.invert(pa.compute.is_in(ids, pa.array(sorted(holds), pa.string())))
+
+
+def _current(ledger_id: int) -> tuple[sa.ColumnElement[bool], ...]:
+    return (LEDGER.c.scope_id == ledger_id, LEDGER.c.run_to == CURRENT)
+
+
+def _holding(connection: sa.Connection, ledger_id: int, cases: Sequence[str] | None) -> set[str]:
+    statement = sa.select(LEDGER.c.entry_id).where(*_current(ledger_id))
     if cases is None:
         return set(connection.scalars(statement))
     found: set[str] = set()
@@ -276,7 +287,7 @@ def _holding(
     return found
 
 
-def ledger_sums(connection: sa.Connection, office: str, policy: str, period: str) -> list[Sum]:
+def ledger_sums(connection: sa.Connection, ledger_id: int) -> list[Sum]:
     """Return the current ledger summed per person, sheet and indicator."""
     whole = sa.BigInteger()
     provisional = sa.func.sum(sa.case((LEDGER.c.state == "provisional", LEDGER.c.points), else_=0))
@@ -291,10 +302,7 @@ def ledger_sums(connection: sa.Connection, office: str, policy: str, period: str
             sa.func.count(),
         )
         .where(
-            LEDGER.c.office == office,
-            LEDGER.c.policy == policy,
-            LEDGER.c.period == period,
-            LEDGER.c.run_to == CURRENT,
+            *_current(ledger_id),
             LEDGER.c.rule_id != NO_RULE,
             LEDGER.c.reason.notin_(("outside-office", "unknown-person")),
         )
@@ -304,35 +312,17 @@ def ledger_sums(connection: sa.Connection, office: str, policy: str, period: str
     return [Sum(*row) for row in connection.execute(statement) if row.sheet]
 
 
-def uncounted_items(connection: sa.Connection, office: str, policy: str, period: str) -> int:
+def uncounted_items(connection: sa.Connection, ledger_id: int) -> int:
     """Return how many items of the period no rule speaks of."""
-    statement = (
-        sa.select(sa.func.count())
-        .select_from(LEDGER)
-        .where(
-            LEDGER.c.office == office,
-            LEDGER.c.policy == policy,
-            LEDGER.c.period == period,
-            LEDGER.c.run_to == CURRENT,
-            LEDGER.c.rule_id == NO_RULE,
-        )
-    )
-    return connection.execute(statement).scalar_one()
+    statement = sa.select(sa.func.count()).select_from(LEDGER)
+    return connection.execute(statement.where(*_current(ledger_id), LEDGER.c.rule_id == NO_RULE)).scalar_one()
 
 
-def case_counts(
-    connection: sa.Connection, office: str, policy: str, period: str
-) -> dict[tuple[str, str], int]:
+def case_counts(connection: sa.Connection, ledger_id: int) -> dict[tuple[str, str], int]:
     """Return in how many cases each person has counted entries, per sheet."""
     statement = (
         sa.select(LEDGER.c.person_key, LEDGER.c.sheet, sa.func.count(LEDGER.c.case_no.distinct()))
-        .where(
-            LEDGER.c.office == office,
-            LEDGER.c.policy == policy,
-            LEDGER.c.period == period,
-            LEDGER.c.run_to == CURRENT,
-            LEDGER.c.state != "void",
-        )
+        .where(*_current(ledger_id), LEDGER.c.state != "void")
         .group_by(LEDGER.c.person_key, LEDGER.c.sheet)
     )
     return {(person, sheet): count for person, sheet, count in connection.execute(statement)}
@@ -402,9 +392,9 @@ def _keep(
     )
 
 
-def _digest(connection: sa.Connection, office: str, policy: Policy, period: Period) -> str:
+def _digest(connection: sa.Connection, ledger_id: int) -> str:
     """Return a hash over the current ledger: equal digests mean equal ledgers, line by line."""
     digest = hashlib.sha256()
-    for entry_id in sorted(_holding(connection, office, policy, period, None)):
+    for entry_id in sorted(_holding(connection, ledger_id, None)):
         digest.update(entry_id.encode())
     return digest.hexdigest()

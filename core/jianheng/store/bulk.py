@@ -5,9 +5,10 @@ third of what dictionaries cost. Values are bound, never written into the text.
 """
 
 import datetime as dt
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from functools import lru_cache
+from itertools import repeat
 from typing import Any
 
 import pyarrow as pa
@@ -29,22 +30,34 @@ def chunks(values: Iterable[Any], size: int = CHUNK) -> Iterable[list[Any]]:
         yield held
 
 
-def _sqlite_value(value: Any) -> Any:
+def _sqlite_text(value: Any) -> Any:
     """SQLite has no dates: the texts that SQLAlchemy would write, so that both ways read alike."""
     if isinstance(value, dt.datetime):
         return value.isoformat(sep=" ", timespec="microseconds")
     if isinstance(value, dt.date):
         return value.isoformat()
-    if isinstance(value, Decimal):
-        return float(value)
-    return value
+    return float(value) if isinstance(value, Decimal) else value
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=64)
 def _insert_text(table: sa.Table, dialect: sa.Dialect) -> str:
     return str(
         sa.insert(table).compile(dialect=dialect, column_keys=[column.name for column in table.columns])
     )
+
+
+@lru_cache(maxsize=64)
+def _to_text(table: sa.Table) -> tuple[int, ...]:
+    kinds = (sa.Date, sa.DateTime, sa.Numeric)
+    return tuple(place for place, column in enumerate(table.columns) if isinstance(column.type, kinds))
+
+
+def _bound(table: sa.Table, row: tuple[Any, ...]) -> Sequence[Any]:
+    bound = list(row)
+    for place in _to_text(table):
+        if bound[place] is not None:
+            bound[place] = _sqlite_text(bound[place])
+    return bound
 
 
 def insert_rows(connection: sa.Connection, table: sa.Table, rows: Sequence[tuple[Any, ...]]) -> None:
@@ -53,11 +66,34 @@ def insert_rows(connection: sa.Connection, table: sa.Table, rows: Sequence[tuple
         return
     dialect = connection.dialect
     if dialect.paramstyle == "qmark":
-        bound = [tuple(_sqlite_value(value) for value in row) for row in rows]
+        bound = [tuple(_bound(table, row)) for row in rows]
         connection.exec_driver_sql(_insert_text(table, dialect), bound)
         return
     names = [column.name for column in table.columns]
     connection.execute(sa.insert(table), [dict(zip(names, row, strict=True)) for row in rows])
+
+
+def insert_arrow(
+    connection: sa.Connection, table: sa.Table, rows: pa.Table, fixed: Mapping[str, Any]
+) -> None:
+    """Insert an Arrow table; columns in ``fixed`` have one value for all rows."""
+    if not rows.num_rows:
+        return
+    textual = connection.dialect.paramstyle == "qmark"
+    lists: list[Iterable[Any]] = []
+    for column in table.columns:
+        if column.name in fixed:
+            lists.append(repeat(fixed[column.name], rows.num_rows))
+            continue
+        values = rows[column.name]
+        if textual and pa.types.is_date(values.type):
+            values = values.cast(pa.string())
+        lists.append(values.to_pylist())
+    bound = list(zip(*lists, strict=True))
+    if textual:
+        connection.exec_driver_sql(_insert_text(table, connection.dialect), bound)
+    else:
+        insert_rows(connection, table, bound)
 
 
 _ARROW: dict[type[sa.types.TypeEngine[Any]], pa.DataType] = {

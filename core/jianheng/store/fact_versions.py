@@ -135,16 +135,21 @@ def read_current(
     entity: Entity,
     office: str,
     case_nos: Iterable[str] | None = None,
+    *,
+    with_deleted: bool = False,
 ) -> pa.Table:
     """Return the current, not deleted versions as Arrow, with ``source``, ``content_hash`` and ``locator``.
 
-    With ``case_nos`` only what belongs to those cases is read.
+    With ``case_nos`` only what belongs to those cases is read. ``with_deleted`` is for people: who has
+    left is still the author of what he wrote.
     """
     table = FACTS[entity.name]
     names = ("source", *entity.names, "content_hash", "locator")
     statement = sa.select(*(table.c[name] for name in names)).where(
-        table.c.office == office, table.c.recorded_to == OPEN, table.c.deleted.is_(sa.false())
+        table.c.office == office, table.c.recorded_to == OPEN
     )
+    if not with_deleted:
+        statement = statement.where(table.c.deleted.is_(sa.false()))
     if case_nos is None:
         return read_arrow(connection, table, statement)
     parts = [
@@ -170,13 +175,20 @@ def read_links(connection: sa.Connection, office: str, case_nos: Iterable[str]) 
 
 
 def touched(connection: sa.Connection, entity: Entity, office: str, column: str, since: int) -> set[str]:
-    """Return the values of a column in every version that began or ended after a moment."""
+    """Return the values of a column in everything that changed after a moment, former values included.
+
+    Every version that ends is followed by one that begins (a deletion by a version marked deleted), so
+    what began tells all that happened.
+    """
     table = FACTS[entity.name]
-    began = sa.select(table.c[column]).where(table.c.office == office, table.c.recorded_from > since)
-    ended = sa.select(table.c[column]).where(
-        table.c.office == office, table.c.recorded_to > since, table.c.recorded_to < OPEN
-    )
-    return {value for value in connection.scalars(began.union(ended)) if value is not None}
+    key = table.c[entity.key.name]
+    began = (table.c.office == office, table.c.recorded_from > since)
+    found = set(connection.scalars(sa.select(table.c[column]).where(*began)))
+    if column != entity.key.name:  # a record that moved to another case touches the case it left
+        keys = sa.select(key).where(*began)
+        former = sa.select(table.c[column]).where(table.c.office == office, key.in_(keys))
+        found |= set(connection.scalars(former))
+    return {value for value in found if value is not None}
 
 
 def keys_where(
@@ -233,16 +245,9 @@ def sightings(
 
 
 def last_recorded(connection: sa.Connection, office: str) -> int:
-    """Return the latest moment at which any fact of an office began or ended; 0 when it has none."""
-    latest = 0
-    for table in FACTS.values():
-        began = connection.scalar(
-            sa.select(sa.func.max(table.c.recorded_from)).where(table.c.office == office)
-        )
-        ended = connection.scalar(
-            sa.select(sa.func.max(table.c.recorded_to)).where(
-                table.c.office == office, table.c.recorded_to < OPEN
-            )
-        )
-        latest = max(latest, began or 0, ended or 0)
-    return latest
+    """Return the latest moment at which anything of an office changed; 0 when it has no facts."""
+    latest = (
+        connection.scalar(sa.select(sa.func.max(table.c.recorded_from)).where(table.c.office == office))
+        for table in FACTS.values()
+    )
+    return max((moment or 0 for moment in latest), default=0)

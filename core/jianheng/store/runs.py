@@ -36,3 +36,14 @@ def last_run(
         .limit(1)
     ).first()
     return None if row is None else (int(row.run_id), json.loads(row.detail))
+
+
+def ended_well(connection: sa.Connection, office: str, kind: str, subject: str) -> bool:
+    """Return whether the last run of a kind, whatever became of it, ended with state ``done``."""
+    state = connection.scalar(
+        sa.select(RUN.c.state)
+        .where(RUN.c.office == office, RUN.c.kind == kind, RUN.c.subject == subject)
+        .order_by(RUN.c.run_id.desc())
+        .limit(1)
+    )
+    return state == "done"

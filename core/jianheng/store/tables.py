@@ -63,7 +63,6 @@ def _fact_table(entity: Entity) -> sa.Table:
         sa.Column("run_id", sa.Integer(), nullable=False),
     )
     sa.Index(f"ix_fact_{entity.name}_recorded", table.c.office, table.c.recorded_from)
-    sa.Index(f"ix_fact_{entity.name}_closed", table.c.office, table.c.recorded_to)
     if "case_no" in entity.names and entity.key.name != "case_no":
         sa.Index(f"ix_fact_{entity.name}_case", table.c.office, table.c.case_no)
     return table
@@ -120,12 +119,21 @@ QUARANTINE = sa.Table(
     sa.Index("ix_quarantine_open", "office", "source", "stream", "status"),
 )
 
+SCOPE = sa.Table(
+    "ledger_scope",
+    METADATA,
+    sa.Column("scope_id", sa.Integer(), primary_key=True),
+    sa.Column("office", sa.String(20), nullable=False),
+    sa.Column("policy", sa.String(60), nullable=False),
+    sa.Column("period", sa.String(20), nullable=False),
+    sa.UniqueConstraint("office", "policy", "period", name="uq_ledger_scope"),
+)
+"""What a ledger is kept for: an office, a policy and a period, numbered."""
+
 LEDGER = sa.Table(
     "ledger_entry",
     METADATA,
-    sa.Column("office", sa.String(20), primary_key=True),
-    sa.Column("policy", sa.String(60), primary_key=True),
-    sa.Column("period", sa.String(20), primary_key=True),
+    sa.Column("scope_id", sa.Integer(), primary_key=True, autoincrement=False),
     sa.Column("entry_id", sa.String(32), primary_key=True),
     sa.Column("run_to", sa.Integer(), primary_key=True, autoincrement=False),
     sa.Column("run_from", sa.Integer(), nullable=False),
@@ -148,8 +156,8 @@ LEDGER = sa.Table(
     sa.Column("state", sa.String(20), nullable=False),
     sa.Column("reason", sa.String(60), nullable=False),
     sa.Column("fact_hash", sa.String(32), nullable=False),
-    sa.Index("ix_ledger_entry_case", "office", "policy", "period", "case_no"),
-    sa.Index("ix_ledger_entry_person", "office", "policy", "period", "person_key"),
+    sa.Index("ix_ledger_entry_case", "scope_id", "case_no"),
+    sa.Index("ix_ledger_entry_person", "scope_id", "person_key"),
 )
 """One line per counted item and subject; superseded lines stay, closed by the run that replaced them."""
 

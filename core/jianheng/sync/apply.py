@@ -121,12 +121,15 @@ def _write(connection: sa.Connection, place: Place, facts: Sequence[Fact]) -> Co
     inserts: list[Fact] = []
     changes: list[Fact] = []
     deleted: list[str] = []
+    unseen: list[Fact] = []
     unchanged = 0
     for fact in facts:
         before = held.get(fact.key)
         if fact.deleted:
-            if before is None or before.deleted:
-                unchanged += 1  # deleted before we ever saw it, or seen deleted already
+            if before is None:
+                unseen.append(fact)  # gone before we looked, but old records may still name it
+            elif before.deleted:
+                unchanged += 1
             else:
                 deleted.append(fact.key)
         elif before is None:
@@ -137,6 +140,8 @@ def _write(connection: sa.Connection, place: Place, facts: Sequence[Fact]) -> Co
             unchanged += 1
     where = (place.entity, place.office, place.source)
     fact_versions.close(connection, *where, (fact.key for fact in changes), place.at)
-    fact_versions.add(connection, *where, place.stream, [*inserts, *changes], place.at, place.run_id)
+    fact_versions.add(connection, *where, place.stream, [*inserts, *changes, *unseen], place.at, place.run_id)
     fact_versions.bury(connection, *where, deleted, place.at, place.run_id)
-    return Counts(inserted=len(inserts), changed=len(changes), deleted=len(deleted), unchanged=unchanged)
+    return Counts(
+        inserted=len(inserts), changed=len(changes), deleted=len(deleted) + len(unseen), unchanged=unchanged
+    )

@@ -39,7 +39,6 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("fact_approval", schema=None) as batch_op:
         batch_op.create_index("ix_fact_approval_case", ["office", "case_no"], unique=False)
-        batch_op.create_index("ix_fact_approval_closed", ["office", "recorded_to"], unique=False)
         batch_op.create_index("ix_fact_approval_recorded", ["office", "recorded_from"], unique=False)
 
     op.create_table(
@@ -72,7 +71,6 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("fact_archive_volume", schema=None) as batch_op:
         batch_op.create_index("ix_fact_archive_volume_case", ["office", "case_no"], unique=False)
-        batch_op.create_index("ix_fact_archive_volume_closed", ["office", "recorded_to"], unique=False)
         batch_op.create_index("ix_fact_archive_volume_recorded", ["office", "recorded_from"], unique=False)
 
     op.create_table(
@@ -117,7 +115,6 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("office", "source", "case_no", "recorded_to", name=op.f("pk_fact_case")),
     )
     with op.batch_alter_table("fact_case", schema=None) as batch_op:
-        batch_op.create_index("ix_fact_case_closed", ["office", "recorded_to"], unique=False)
         batch_op.create_index("ix_fact_case_recorded", ["office", "recorded_from"], unique=False)
 
     op.create_table(
@@ -142,7 +139,6 @@ def upgrade() -> None:
         ),
     )
     with op.batch_alter_table("fact_case_link", schema=None) as batch_op:
-        batch_op.create_index("ix_fact_case_link_closed", ["office", "recorded_to"], unique=False)
         batch_op.create_index("ix_fact_case_link_recorded", ["office", "recorded_from"], unique=False)
 
     op.create_table(
@@ -167,7 +163,6 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("fact_case_outcome", schema=None) as batch_op:
         batch_op.create_index("ix_fact_case_outcome_case", ["office", "case_no"], unique=False)
-        batch_op.create_index("ix_fact_case_outcome_closed", ["office", "recorded_to"], unique=False)
         batch_op.create_index("ix_fact_case_outcome_recorded", ["office", "recorded_from"], unique=False)
 
     op.create_table(
@@ -189,7 +184,6 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("office", "source", "code_key", "recorded_to", name=op.f("pk_fact_code")),
     )
     with op.batch_alter_table("fact_code", schema=None) as batch_op:
-        batch_op.create_index("ix_fact_code_closed", ["office", "recorded_to"], unique=False)
         batch_op.create_index("ix_fact_code_recorded", ["office", "recorded_from"], unique=False)
 
     op.create_table(
@@ -218,7 +212,6 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("fact_declaration", schema=None) as batch_op:
         batch_op.create_index("ix_fact_declaration_case", ["office", "case_no"], unique=False)
-        batch_op.create_index("ix_fact_declaration_closed", ["office", "recorded_to"], unique=False)
         batch_op.create_index("ix_fact_declaration_recorded", ["office", "recorded_from"], unique=False)
 
     op.create_table(
@@ -244,7 +237,6 @@ def upgrade() -> None:
         ),
     )
     with op.batch_alter_table("fact_department", schema=None) as batch_op:
-        batch_op.create_index("ix_fact_department_closed", ["office", "recorded_to"], unique=False)
         batch_op.create_index("ix_fact_department_recorded", ["office", "recorded_from"], unique=False)
 
     op.create_table(
@@ -277,7 +269,6 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("fact_document", schema=None) as batch_op:
         batch_op.create_index("ix_fact_document_case", ["office", "case_no"], unique=False)
-        batch_op.create_index("ix_fact_document_closed", ["office", "recorded_to"], unique=False)
         batch_op.create_index("ix_fact_document_recorded", ["office", "recorded_from"], unique=False)
 
     op.create_table(
@@ -302,7 +293,6 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("fact_event", schema=None) as batch_op:
         batch_op.create_index("ix_fact_event_case", ["office", "case_no"], unique=False)
-        batch_op.create_index("ix_fact_event_closed", ["office", "recorded_to"], unique=False)
         batch_op.create_index("ix_fact_event_recorded", ["office", "recorded_from"], unique=False)
 
     op.create_table(
@@ -328,7 +318,6 @@ def upgrade() -> None:
         ),
     )
     with op.batch_alter_table("fact_handling_unit_member", schema=None) as batch_op:
-        batch_op.create_index("ix_fact_handling_unit_member_closed", ["office", "recorded_to"], unique=False)
         batch_op.create_index(
             "ix_fact_handling_unit_member_recorded", ["office", "recorded_from"], unique=False
         )
@@ -358,7 +347,6 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("fact_participation", schema=None) as batch_op:
         batch_op.create_index("ix_fact_participation_case", ["office", "case_no"], unique=False)
-        batch_op.create_index("ix_fact_participation_closed", ["office", "recorded_to"], unique=False)
         batch_op.create_index("ix_fact_participation_recorded", ["office", "recorded_from"], unique=False)
 
     op.create_table(
@@ -390,7 +378,6 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("office", "source", "person_key", "recorded_to", name=op.f("pk_fact_person")),
     )
     with op.batch_alter_table("fact_person", schema=None) as batch_op:
-        batch_op.create_index("ix_fact_person_closed", ["office", "recorded_to"], unique=False)
         batch_op.create_index("ix_fact_person_recorded", ["office", "recorded_from"], unique=False)
 
     op.create_table(
@@ -420,7 +407,6 @@ def upgrade() -> None:
         ),
     )
     with op.batch_alter_table("fact_personnel_record", schema=None) as batch_op:
-        batch_op.create_index("ix_fact_personnel_record_closed", ["office", "recorded_to"], unique=False)
         batch_op.create_index("ix_fact_personnel_record_recorded", ["office", "recorded_from"], unique=False)
 
     op.create_table(
@@ -450,7 +436,6 @@ def upgrade() -> None:
         ),
     )
     with op.batch_alter_table("fact_posting", schema=None) as batch_op:
-        batch_op.create_index("ix_fact_posting_closed", ["office", "recorded_to"], unique=False)
         batch_op.create_index("ix_fact_posting_recorded", ["office", "recorded_from"], unique=False)
 
     op.create_table(
@@ -483,7 +468,6 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("fact_suspect", schema=None) as batch_op:
         batch_op.create_index("ix_fact_suspect_case", ["office", "case_no"], unique=False)
-        batch_op.create_index("ix_fact_suspect_closed", ["office", "recorded_to"], unique=False)
         batch_op.create_index("ix_fact_suspect_recorded", ["office", "recorded_from"], unique=False)
 
     op.create_table(
@@ -505,7 +489,6 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("office", "source", "unit_code", "recorded_to", name=op.f("pk_fact_unit")),
     )
     with op.batch_alter_table("fact_unit", schema=None) as batch_op:
-        batch_op.create_index("ix_fact_unit_closed", ["office", "recorded_to"], unique=False)
         batch_op.create_index("ix_fact_unit_recorded", ["office", "recorded_from"], unique=False)
 
     op.create_table(
@@ -523,9 +506,7 @@ def upgrade() -> None:
     )
     op.create_table(
         "ledger_entry",
-        sa.Column("office", sa.String(length=20), nullable=False),
-        sa.Column("policy", sa.String(length=60), nullable=False),
-        sa.Column("period", sa.String(length=20), nullable=False),
+        sa.Column("scope_id", sa.Integer(), autoincrement=False, nullable=False),
         sa.Column("entry_id", sa.String(length=32), nullable=False),
         sa.Column("run_to", sa.Integer(), autoincrement=False, nullable=False),
         sa.Column("run_from", sa.Integer(), nullable=False),
@@ -548,16 +529,21 @@ def upgrade() -> None:
         sa.Column("state", sa.String(length=20), nullable=False),
         sa.Column("reason", sa.String(length=60), nullable=False),
         sa.Column("fact_hash", sa.String(length=32), nullable=False),
-        sa.PrimaryKeyConstraint(
-            "office", "policy", "period", "entry_id", "run_to", name=op.f("pk_ledger_entry")
-        ),
+        sa.PrimaryKeyConstraint("scope_id", "entry_id", "run_to", name=op.f("pk_ledger_entry")),
     )
     with op.batch_alter_table("ledger_entry", schema=None) as batch_op:
-        batch_op.create_index("ix_ledger_entry_case", ["office", "policy", "period", "case_no"], unique=False)
-        batch_op.create_index(
-            "ix_ledger_entry_person", ["office", "policy", "period", "person_key"], unique=False
-        )
+        batch_op.create_index("ix_ledger_entry_case", ["scope_id", "case_no"], unique=False)
+        batch_op.create_index("ix_ledger_entry_person", ["scope_id", "person_key"], unique=False)
 
+    op.create_table(
+        "ledger_scope",
+        sa.Column("scope_id", sa.Integer(), nullable=False),
+        sa.Column("office", sa.String(length=20), nullable=False),
+        sa.Column("policy", sa.String(length=60), nullable=False),
+        sa.Column("period", sa.String(length=20), nullable=False),
+        sa.PrimaryKeyConstraint("scope_id", name=op.f("pk_ledger_scope")),
+        sa.UniqueConstraint("office", "policy", "period", name="uq_ledger_scope"),
+    )
     op.create_table(
         "person_score",
         sa.Column("run_id", sa.Integer(), autoincrement=False, nullable=False),
@@ -652,6 +638,7 @@ def downgrade() -> None:
     op.drop_table("quarantine")
     op.drop_table("publication")
     op.drop_table("person_score")
+    op.drop_table("ledger_scope")
     with op.batch_alter_table("ledger_entry", schema=None) as batch_op:
         batch_op.drop_index("ix_ledger_entry_person")
         batch_op.drop_index("ix_ledger_entry_case")
@@ -660,94 +647,77 @@ def downgrade() -> None:
     op.drop_table("indicator_value")
     with op.batch_alter_table("fact_unit", schema=None) as batch_op:
         batch_op.drop_index("ix_fact_unit_recorded")
-        batch_op.drop_index("ix_fact_unit_closed")
 
     op.drop_table("fact_unit")
     with op.batch_alter_table("fact_suspect", schema=None) as batch_op:
         batch_op.drop_index("ix_fact_suspect_recorded")
-        batch_op.drop_index("ix_fact_suspect_closed")
         batch_op.drop_index("ix_fact_suspect_case")
 
     op.drop_table("fact_suspect")
     with op.batch_alter_table("fact_posting", schema=None) as batch_op:
         batch_op.drop_index("ix_fact_posting_recorded")
-        batch_op.drop_index("ix_fact_posting_closed")
 
     op.drop_table("fact_posting")
     with op.batch_alter_table("fact_personnel_record", schema=None) as batch_op:
         batch_op.drop_index("ix_fact_personnel_record_recorded")
-        batch_op.drop_index("ix_fact_personnel_record_closed")
 
     op.drop_table("fact_personnel_record")
     with op.batch_alter_table("fact_person", schema=None) as batch_op:
         batch_op.drop_index("ix_fact_person_recorded")
-        batch_op.drop_index("ix_fact_person_closed")
 
     op.drop_table("fact_person")
     with op.batch_alter_table("fact_participation", schema=None) as batch_op:
         batch_op.drop_index("ix_fact_participation_recorded")
-        batch_op.drop_index("ix_fact_participation_closed")
         batch_op.drop_index("ix_fact_participation_case")
 
     op.drop_table("fact_participation")
     with op.batch_alter_table("fact_handling_unit_member", schema=None) as batch_op:
         batch_op.drop_index("ix_fact_handling_unit_member_recorded")
-        batch_op.drop_index("ix_fact_handling_unit_member_closed")
 
     op.drop_table("fact_handling_unit_member")
     with op.batch_alter_table("fact_event", schema=None) as batch_op:
         batch_op.drop_index("ix_fact_event_recorded")
-        batch_op.drop_index("ix_fact_event_closed")
         batch_op.drop_index("ix_fact_event_case")
 
     op.drop_table("fact_event")
     with op.batch_alter_table("fact_document", schema=None) as batch_op:
         batch_op.drop_index("ix_fact_document_recorded")
-        batch_op.drop_index("ix_fact_document_closed")
         batch_op.drop_index("ix_fact_document_case")
 
     op.drop_table("fact_document")
     with op.batch_alter_table("fact_department", schema=None) as batch_op:
         batch_op.drop_index("ix_fact_department_recorded")
-        batch_op.drop_index("ix_fact_department_closed")
 
     op.drop_table("fact_department")
     with op.batch_alter_table("fact_declaration", schema=None) as batch_op:
         batch_op.drop_index("ix_fact_declaration_recorded")
-        batch_op.drop_index("ix_fact_declaration_closed")
         batch_op.drop_index("ix_fact_declaration_case")
 
     op.drop_table("fact_declaration")
     with op.batch_alter_table("fact_code", schema=None) as batch_op:
         batch_op.drop_index("ix_fact_code_recorded")
-        batch_op.drop_index("ix_fact_code_closed")
 
     op.drop_table("fact_code")
     with op.batch_alter_table("fact_case_outcome", schema=None) as batch_op:
         batch_op.drop_index("ix_fact_case_outcome_recorded")
-        batch_op.drop_index("ix_fact_case_outcome_closed")
         batch_op.drop_index("ix_fact_case_outcome_case")
 
     op.drop_table("fact_case_outcome")
     with op.batch_alter_table("fact_case_link", schema=None) as batch_op:
         batch_op.drop_index("ix_fact_case_link_recorded")
-        batch_op.drop_index("ix_fact_case_link_closed")
 
     op.drop_table("fact_case_link")
     with op.batch_alter_table("fact_case", schema=None) as batch_op:
         batch_op.drop_index("ix_fact_case_recorded")
-        batch_op.drop_index("ix_fact_case_closed")
 
     op.drop_table("fact_case")
     with op.batch_alter_table("fact_archive_volume", schema=None) as batch_op:
         batch_op.drop_index("ix_fact_archive_volume_recorded")
-        batch_op.drop_index("ix_fact_archive_volume_closed")
         batch_op.drop_index("ix_fact_archive_volume_case")
 
     op.drop_table("fact_archive_volume")
     with op.batch_alter_table("fact_approval", schema=None) as batch_op:
         batch_op.drop_index("ix_fact_approval_recorded")
-        batch_op.drop_index("ix_fact_approval_closed")
         batch_op.drop_index("ix_fact_approval_case")
 
     op.drop_table("fact_approval")

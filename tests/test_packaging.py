@@ -24,10 +24,18 @@ NOT_SHIPPED = (".ci/",)
 def run(words: Sequence[object], cwd: Path, expected: int = 0) -> str:
     """Run a command as a user's shell would, with nothing of this tree in its environment."""
     kept = {
-        name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "JIANHENG", "COV"))
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("PYTHON", "JIANHENG", "COV"))
     }
     done = subprocess.run(
-        [str(word) for word in words], cwd=cwd, env=kept, capture_output=True, text=True, check=False, timeout=120
+        [str(word) for word in words],
+        cwd=cwd,
+        env=kept,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
     )
     assert expected == done.returncode, done.stdout + done.stderr
     return done.stdout
@@ -68,8 +76,24 @@ def install(built, tmp_path_factory):
         programs = folder / ("Scripts" if os.name == "nt" else "bin")
         python = programs / "python"
         wheel = built(project)[1]
-        run([sys.executable, "-m", "pip", "--python", python, "install", "-q", "--no-deps", "--no-index", wheel], folder)
-        site = Path(run([python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"], folder).strip())
+        run(
+            [
+                sys.executable,
+                "-m",
+                "pip",
+                "--python",
+                python,
+                "install",
+                "-q",
+                "--no-deps",
+                "--no-index",
+                wheel,
+            ],
+            folder,
+        )
+        site = Path(
+            run([python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"], folder).strip()
+        )
         # One line of a .pth adds our libraries, but not the .pth through which this tree is installed.
         (site / "borrowed.pth").write_text(sysconfig.get_path("purelib") + "\n", encoding="utf-8")
         return programs
@@ -120,7 +144,7 @@ def test_a_wheel_brings_its_packages_and_no_other_top_level_name(built, project,
 
 def test_no_wheel_holds_what_the_interpreter_left_behind(built):
     names = names_in_wheel(built(ROOT)[1]) | names_in_wheel(built(SIMULATOR)[1])
-    assert [] == sorted(name for name in names if "__pycache__" in name or name.endswith((".pyc", ".db")))
+    assert sorted(name for name in names if "__pycache__" in name or name.endswith((".pyc", ".db"))) == []
 
 
 def test_the_installed_wheel_runs_outside_the_tree(install, tmp_path):
@@ -134,7 +158,7 @@ def test_the_installed_wheel_runs_outside_the_tree(install, tmp_path):
     enabled = {each["id"] for each in told["plugins"] if each["enabled"]}
     assert set(declared["entry-points"]["jianheng"]) == enabled
     checked = json.loads(run([programs / "jianheng", "policy", "check", "laoshan", "--json"], tmp_path))
-    assert (True, "laoshan") == (checked["ok"], checked["policy"])
+    assert (checked["ok"], checked["policy"]) == (True, "laoshan")
 
 
 def test_the_installed_simulator_makes_a_world_outside_the_tree(install, tmp_path):

@@ -83,6 +83,16 @@ class AskError(JianhengError):
     exit_code = 5
 
 
+class EmptiedError(AskError):
+    """A source that gave records before holds none at all now; core asks before it believes so.
+
+    For sources read by cursor: only they can tell an emptied system from one where nothing changed.
+    """
+
+    def __init__(self) -> None:
+        super().__init__("source-emptied")
+
+
 class FaultsError(StopError):
     """Several faults of the user's data, found together and reported together."""
 

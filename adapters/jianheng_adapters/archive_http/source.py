@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from jianheng.contract import AdapterContext, Batch, Finding, Row, Stream
-from jianheng.errors import JianhengError, RetryError, StopError
+from jianheng.errors import EmptiedError, JianhengError, RetryError, StopError
 from jianheng.messages import text
 from jianheng_adapters.archive_http.client import ArchiveClient
 from jianheng_adapters.mapping import (
@@ -106,6 +106,9 @@ class ArchiveSource:
                 reached = advance(reached, (item.get(changed) for item in page.items))
                 # Where the service doesn't keep its order, no place but the end is safe to stop at.
                 safe = reached if ordered or not page.more else None
+                # The volume that gave the cursor comes again for as long as it exists.
+                if since is not None and not (page.items or before or self._page(client, None, 1).items):
+                    raise EmptiedError
                 yield Batch(self._rows(make, described, fresh), format_cursor(safe))
                 if not page.more:
                     return

@@ -8,6 +8,7 @@ from jianheng.contract import AdapterContext, Batch, Finding, Row, Stream
 from jianheng.errors import JianhengError, StopError
 from jianheng.messages import add_texts, text
 from jianheng_adapters.mapping import MappingFile, StreamMapping, row_maker
+from jianheng_adapters.mapping.values import as_text
 from jianheng_adapters.table_file.delimited import read_delimited
 from jianheng_adapters.table_file.files import find_file
 from jianheng_adapters.table_file.header import Header, find_header
@@ -107,9 +108,12 @@ class TableSource:
     def _wanted(self, stream: StreamMapping, header: Header, row: Sequence[Any]) -> bool:
         def cell(column: str) -> str:
             place = header.index[column]
-            return str(row[place]).strip() if place < len(row) else ""
+            found = as_text(row[place]) if place < len(row) else None  # a code typed as a number is 990101.0
+            return "" if found is None else str(found)
 
-        if stream.scope and not any(cell(column) in self._context.units for column in stream.scope):
+        # A row that does not say whose it is goes on: core must see it, to quarantine it.
+        units = {cell(column) for column in stream.scope} - {""}
+        if units and units.isdisjoint(self._context.units):
             return False
         return not any(cell(column) in values for column, values in stream.exclude.items())
 

@@ -10,7 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from jianheng.contract import AdapterContext, Batch, Finding, Row, Stream
-from jianheng.errors import JianhengError, Problem, StopError, problem
+from jianheng.errors import EmptiedError, JianhengError, Problem, StopError, problem
 from jianheng.messages import text
 from jianheng_adapters.mapping import (
     RowMaker,
@@ -141,12 +141,16 @@ class UnifiedCaseSource:
         self, connection: sa.Connection, made: _Reading, since: dt.datetime | None
     ) -> Iterator[Batch]:
         overlap = dt.timedelta(minutes=int(self._context.options.get("overlap_minutes") or 0))
-        reached = since
+        reached, read = since, 0
         for records in self._partitions(connection, made.statement.since(since and since - overlap)):
-            reached = advance(reached, (record[-1] for record in records))
+            reached, read = advance(reached, (record[-1] for record in records)), read + len(records)
             yield Batch(made.rows(records), format_cursor(reached))
         for records in self._partitions(connection, made.statement.timeless()):
+            read += len(records)
             yield Batch(made.rows(records), format_cursor(reached))
+        # The row that gave the cursor comes again for as long as it exists, so nothing at all is worth a look.
+        if since is not None and not read and not connection.execute(count(made.statement)).scalar_one():
+            raise EmptiedError
 
 
 def _with_ancestors(

@@ -9,7 +9,7 @@ from jianheng.cli.services import office_of, periods_of, policy_of, store_of
 from jianheng.cli.session import Session, pass_session
 from jianheng.messages import text
 from jianheng.scoring.points import shown
-from jianheng.scoring.run import Report, score_office
+from jianheng.scoring.run import Report, Subject, score_periods
 
 
 def command() -> click.Command:
@@ -31,19 +31,13 @@ def score_all(
 ) -> list[Report]:
     """Score the office for each period."""
     policy, office = policy_of(session), office_of(session)
-    wanted = periods_of(session, periods)
+    subject = Subject(office.code, office.units, office.source_order)
     store = store_of(session)
     try:
-        with session.progress() as bars:
-            task = bars.add_task(text("cli-help-score"), total=len(wanted))
-            reports: list[Report] = []
-            for each in wanted:
-                about = (store, office.code, policy, each, office.units, office.source_order)
-                reports.append(score_office(*about, full=full, accept_incomplete=accept_incomplete))
-                bars.advance(task)
+        wanted = periods_of(session, periods)
+        return score_periods(store, subject, policy, wanted, full=full, accept_incomplete=accept_incomplete)
     finally:
         store.dispose()
-    return reports
 
 
 def tell(session: Session, reports: Sequence[Report]) -> None:

@@ -12,10 +12,10 @@ from jianheng.cli.output import print_json, print_line, print_problems, print_ta
 from jianheng.cli.services import store_of
 from jianheng.cli.session import OpenSource, Session, open_source, pass_session
 from jianheng.contract import Batch, Stream
-from jianheng.errors import JianhengError, Problem, problem
+from jianheng.errors import JianhengError, Problem, Recovery, problem
 from jianheng.messages import text
 from jianheng.sync.counts import Counts, SourceReport
-from jianheng.sync.engine import Reader, sync_source
+from jianheng.sync.engine import Reader, record_unread, sync_source
 
 COLUMNS = (
     "source",
@@ -75,6 +75,7 @@ def sync_all(
                             session.deployment.office.code,
                             _reader(opened),
                             only=streams or opened.use.streams or (),
+                            whole=not streams,
                             accept_mass_change=accept_mass_change,
                             progress=_Bars(bars, name),
                         )
@@ -82,6 +83,7 @@ def sync_all(
                     opened.boundary.close()
                 except JianhengError as error:
                     failed.append(error)
+                    record_unread(store, session.deployment.office.code, name)
     finally:
         store.dispose()
     return reports, failed
@@ -152,10 +154,13 @@ def _once(problems: Sequence[Problem]) -> list[Problem]:
 
 
 def _exit_code(failed: Sequence[JianhengError], reports: Sequence[SourceReport]) -> int:
-    codes = {each.code for report in reports for each in report.problems}
-    if failed:
-        return max(failed, key=lambda error: error.recovery == "stop").exit_code
-    return ExitCode.ASK if "sync-mass-change" in codes else ExitCode.STOP
+    """Return what asks most of people: to mend, then to decide, then only to wait."""
+    needed = {error.recovery for error in failed}
+    needed |= {
+        stream.recovery for report in reports for stream in report.streams if stream.recovery is not None
+    }
+    codes: dict[Recovery, ExitCode] = {"stop": ExitCode.STOP, "ask": ExitCode.ASK, "retry": ExitCode.RETRY}
+    return next((code for recovery, code in codes.items() if recovery in needed), ExitCode.STOP)
 
 
 def _print(session: Session, reports: Sequence[SourceReport], problems: Sequence[Problem], held: int) -> None:

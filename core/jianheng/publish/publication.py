@@ -27,7 +27,7 @@ from jianheng.scoring.kernel import case_states
 from jianheng.scoring.period import Period
 from jianheng.scoring.points import SCALE, shown
 from jianheng.scoring.policy import Policy
-from jianheng.scoring.run import read_facts
+from jianheng.scoring.scope import read_facts
 from jianheng.store import fact_versions
 from jianheng.store.engine import moment, now_us
 from jianheng.sync import quarantine

@@ -10,6 +10,10 @@ from jianheng.store.engine import now_us
 from jianheng.store.tables import RUN
 
 
+PART = "part"
+"""The state of a sync that was asked to read some streams only, and did."""
+
+
 def begin_run(connection: sa.Connection, office: str, kind: str, subject: str) -> int:
     """Record that a run starts; return its number."""
     values = {"office": office, "kind": kind, "subject": subject, "started_at": now_us()}
@@ -39,10 +43,10 @@ def last_run(
 
 
 def ended_well(connection: sa.Connection, office: str, kind: str, subject: str) -> bool:
-    """Return whether the last run of a kind, whatever became of it, ended with state ``done``."""
+    """Return whether the last run of a kind that meant to do everything ended with state ``done``."""
     state = connection.scalar(
         sa.select(RUN.c.state)
-        .where(RUN.c.office == office, RUN.c.kind == kind, RUN.c.subject == subject)
+        .where(RUN.c.office == office, RUN.c.kind == kind, RUN.c.subject == subject, RUN.c.state != PART)
         .order_by(RUN.c.run_id.desc())
         .limit(1)
     )

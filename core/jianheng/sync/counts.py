@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal
 
-from jianheng.errors import Problem
+from jianheng.errors import Problem, Recovery
+from jianheng.logs import redact
 
 StreamState = Literal["done", "failed", "skipped"]
 
@@ -48,20 +49,24 @@ class Counts:
 
 @dataclass(frozen=True, slots=True)
 class StreamReport:
-    """How one stream ended."""
+    """How one stream ended: the problems that stopped it, and what to do about them if it is not just waiting."""
 
     stream: str
     entity: str
     state: StreamState
     counts: Counts
-    problem: Problem | None = None
+    problems: tuple[Problem, ...] = ()
+    recovery: Recovery | None = None
 
     def as_json(self) -> Mapping[str, Any]:
         """Return the report for ``--json`` and the run's record."""
         told: dict[str, Any] = {"stream": self.stream, "entity": self.entity, "state": self.state}
         told |= asdict(self.counts)
-        if self.problem is not None:
-            told["problem"] = self.problem.message().as_json()
+        if self.problems:
+            told["problems"] = [
+                {part: redact(words) for part, words in each.message().as_json().items()}
+                for each in self.problems
+            ]
         return told
 
 
@@ -82,7 +87,7 @@ class SourceReport:
     @property
     def problems(self) -> tuple[Problem, ...]:
         """What stopped or skipped streams."""
-        return tuple(report.problem for report in self.streams if report.problem is not None)
+        return tuple(each for report in self.streams for each in report.problems)
 
     @property
     def state(self) -> str:

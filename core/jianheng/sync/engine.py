@@ -14,12 +14,12 @@ import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
 
 from jianheng.contract import Batch, Stream
-from jianheng.errors import AskError, JianhengError, Problem, StopError, problem
+from jianheng.errors import AskError, EmptiedError, JianhengError, StopError, problem
 from jianheng.facts.convert import Fact, Reject
 from jianheng.facts.entities import ENTITIES
 from jianheng.store import fact_versions
 from jianheng.store.engine import now_us
-from jianheng.store.runs import begin_run, end_run
+from jianheng.store.runs import PART, begin_run, end_run
 from jianheng.store.tables import CURSOR, FACTS
 from jianheng.sync import quarantine
 from jianheng.sync.apply import Place, Seen, apply_rows
@@ -52,10 +52,20 @@ def sync_source(
     reader: Reader,
     *,
     only: Iterable[str] = (),
+    whole: bool = True,
     accept_mass_change: bool = False,
     progress: Progress = lambda _stream, _rows: None,
 ) -> SourceReport:
     """Read everything new of one source into the store.
+
+    Args:
+        store: where to.
+        office: for which office.
+        reader: the source.
+        only: the streams to read; all when empty.
+        whole: these streams are all that this deployment reads; a run of fewer does not make the source complete.
+        accept_mass_change: somebody has confirmed that many records did vanish.
+        progress: told as rows come.
 
     Raises:
         StopError: the source's streams are not usable at all, or the store fails.
@@ -73,7 +83,7 @@ def sync_source(
             if waits_for:
                 names = "、".join(ENTITIES[name].label for name in sorted(waits_for))
                 told = problem("sync-stream-waits", source=reader.name, stream=stream.name, waits_for=names)
-                report = StreamReport(stream.name, stream.entity, "skipped", Counts(), told)
+                report = StreamReport(stream.name, stream.entity, "skipped", Counts(), (told,))
             else:
                 report = _sync_stream(store, office, reader, stream, run_id, accept_mass_change, progress)
             if report.state != "done":
@@ -85,9 +95,16 @@ def sync_source(
         with store.begin() as connection:
             left = quarantine.open_count(connection, office, reader.name)
             done = SourceReport(reader.name, run_id, tuple(reports), left)
-            finished = len(reports) == len(streams)
-            end_run(connection, run_id, done.state if finished else "broken", done.as_json())
+            state = done.state if len(reports) == len(streams) else "broken"
+            state = PART if state == "done" and not whole else state
+            end_run(connection, run_id, state, done.as_json())
     return done
+
+
+def record_unread(store: sa.Engine, office: str, source: str) -> None:
+    """Record that a source could not even be opened: it is not complete until it was read again."""
+    with store.begin() as connection:
+        end_run(connection, begin_run(connection, office, "sync", source), "broken", {})
 
 
 def store_failure(failed: SQLAlchemyError, doing: str) -> StopError:
@@ -124,17 +141,16 @@ def _sync_stream(
 ) -> StreamReport:
     place = Place(office, reader.name, stream.name, ENTITIES[stream.entity], run_id, at=0)
     counts = Counts()
-    told: Problem | None = None
     try:
         if stream.mode == "snapshot":
             counts = counts + _read_snapshot(store, place, reader, stream, accept_mass_change, progress)
         else:
             counts = counts + _replay(store, place)
-            for batch_counts in _read_cursor(store, place, reader, stream, progress):
+            for batch_counts in _read_cursor(store, place, reader, stream, accept_mass_change, progress):
                 counts = counts + batch_counts
     except JianhengError as error:
-        told = error.problem
-    return StreamReport(stream.name, stream.entity, "done" if told is None else "failed", counts, told)
+        return StreamReport(stream.name, stream.entity, "failed", counts, error.problems, error.recovery)
+    return StreamReport(stream.name, stream.entity, "done", counts)
 
 
 def _moment(connection: sa.Connection, place: Place) -> Place:
@@ -152,27 +168,49 @@ def _rows(batch: Batch) -> Sequence[Mapping[str, Any]]:
 
 
 def _read_cursor(
-    store: sa.Engine, place: Place, reader: Reader, stream: Stream, progress: Progress
+    store: sa.Engine,
+    place: Place,
+    reader: Reader,
+    stream: Stream,
+    accept_mass_change: bool,
+    progress: Progress,
 ) -> Iterator[Counts]:
     with store.connect() as connection:
         cursor = _cursor(connection, place, reader.fingerprint)
     known_refs: dict[str, set[str]] = {}
     read = 0
-    for batch in reader.read(stream.name, cursor):
-        rows = _rows(batch)
-        with store.begin() as connection:
-            now = _moment(connection, place)
-            applied = apply_rows(connection, now, rows, Seen(known_refs=known_refs))
-            _settle(connection, now, applied.taken, applied.rejects)
-            if batch.cursor is not None:
-                _keep_cursor(connection, now, batch.cursor, reader.fingerprint)
-        read += len(rows)
-        progress(stream.name, read)
-        yield applied.counts
+    try:
+        for batch in reader.read(stream.name, cursor):
+            rows = _rows(batch)
+            with store.begin() as connection:
+                now = _moment(connection, place)
+                applied = apply_rows(connection, now, rows, Seen(known_refs=known_refs))
+                _settle(connection, now, applied.taken, applied.rejects)
+                if batch.cursor is not None:
+                    _keep_cursor(connection, now, batch.cursor, reader.fingerprint)
+            read += len(rows)
+            progress(stream.name, read)
+            yield applied.counts
+    except EmptiedError:
+        yield _empty(store, place, stream, accept_mass_change)
+        return
     if read == 0 and cursor is None and not stream.may_be_empty:
         raise StopError(
             "sync-empty-source", source=place.source, stream=stream.name, entity=place.entity.label
         )
+
+
+def _empty(store: sa.Engine, place: Place, stream: Stream, accept_mass_change: bool) -> Counts:
+    """Everything of a stream vanished: believe it as of a snapshot, and read from the beginning next time."""
+    with store.begin() as connection:
+        now = _moment(connection, place)
+        gone = fact_versions.live_keys(connection, place.entity, place.office, place.source, place.stream)
+        _guard(place, stream, len(gone), len(gone), False, accept_mass_change)
+        fact_versions.bury(connection, place.entity, place.office, place.source, gone, now.at, place.run_id)
+        left = quarantine.held(connection, place.office, place.source, place.stream)
+        quarantine.close(connection, [entry.quarantine_id for entry in left], "gone", place.run_id)
+        connection.execute(sa.delete(CURSOR).where(*_cursor_of(place)))
+    return Counts(vanished=len(gone))
 
 
 def _read_snapshot(
@@ -199,12 +237,25 @@ def _read_snapshot(
             progress(stream.name, counts.emitted)
         present = {key for key, fact in seen.keys.items() if not fact.deleted}
         gone = before - seen.keys.keys() - seen.rejected
+        gone -= _unreadable(connection, now, gone, taken_locators)
         _guard(place, stream, len(before), len(gone), bool(present or seen.rejected), accept_mass_change)
         fact_versions.bury(connection, place.entity, place.office, place.source, gone, now.at, place.run_id)
         left = quarantine.held(connection, place.office, place.source, place.stream)
         vanished = [entry.quarantine_id for entry in left if entry.locator not in taken_locators]
         quarantine.close(connection, vanished, "gone", place.run_id)
     return counts + Counts(vanished=len(gone))
+
+
+def _unreadable(connection: sa.Connection, place: Place, gone: set[str], places: set[str]) -> set[str]:
+    """Return the keys whose record stands where a row was rejected: its key is what cannot be read now."""
+    if not gone or not places:
+        return set()
+    sightings = fact_versions.sightings(connection, place.entity, place.office, gone)
+    return {
+        key
+        for key, source, locator, *_ in sightings
+        if source == place.source and locator and locator in places
+    }
 
 
 def _guard(
@@ -263,11 +314,13 @@ def _replay(store: sa.Engine, place: Place) -> Counts:
     return applied.counts
 
 
+def _cursor_of(place: Place) -> tuple[sa.ColumnElement[bool], ...]:
+    return (CURSOR.c.office == place.office, CURSOR.c.source == place.source, CURSOR.c.stream == place.stream)
+
+
 def _cursor(connection: sa.Connection, place: Place, fingerprint: str) -> str | None:
     row = connection.execute(
-        sa.select(CURSOR.c.cursor, CURSOR.c.mapping_hash).where(
-            CURSOR.c.office == place.office, CURSOR.c.source == place.source, CURSOR.c.stream == place.stream
-        )
+        sa.select(CURSOR.c.cursor, CURSOR.c.mapping_hash).where(*_cursor_of(place))
     ).first()
     return row.cursor if row is not None and row.mapping_hash == _short(fingerprint) else None
 
@@ -277,18 +330,13 @@ def _short(fingerprint: str) -> str:
 
 
 def _keep_cursor(connection: sa.Connection, place: Place, cursor: str, fingerprint: str) -> None:
-    where = (
-        CURSOR.c.office == place.office,
-        CURSOR.c.source == place.source,
-        CURSOR.c.stream == place.stream,
-    )
     values = {
         "cursor": cursor,
         "mapping_hash": _short(fingerprint),
         "moved_at": place.at,
         "run_id": place.run_id,
     }
-    moved = connection.execute(sa.update(CURSOR).where(*where).values(**values))
+    moved = connection.execute(sa.update(CURSOR).where(*_cursor_of(place)).values(**values))
     if moved.rowcount == 0:
         key = {"office": place.office, "source": place.source, "stream": place.stream}
         connection.execute(sa.insert(CURSOR).values(**key, **values))

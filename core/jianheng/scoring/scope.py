@@ -1,0 +1,121 @@
+"""Which cases a scoring must look at, and reading what the kernel needs of them.
+
+A run after a change costs in proportion to the change: only cases whose facts (or whose people's
+postings) changed since the last run are read and scored again.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+import sqlalchemy as sa
+
+from jianheng.facts.entities import CASE, ENTITIES, POSTING
+from jianheng.rules.views import NEEDED
+from jianheng.scoring.kernel import FACT_ENTITIES
+from jianheng.scoring.policy import Policy
+from jianheng.store import fact_versions
+
+_PEOPLE_OF_CASE = (
+    ("participation", "person_key"),
+    ("case", "handler_key"),
+    ("document", "drafter_key"),
+    ("approval", "approver_key"),
+    ("event", "actor_key"),
+    ("declaration", "person_key"),
+)
+"""Where a case names a person: his posting changing makes the case one to score again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """What a run looks at.
+
+    Attributes:
+        mode: ``full``, ``incremental`` or ``unchanged``.
+        reason: why, as a word that texts are named by.
+        cases: the case numbers; None for all.
+    """
+
+    mode: str
+    reason: str
+    cases: tuple[str, ...] | None
+
+
+def scope_of(
+    connection: sa.Connection,
+    office: str,
+    policy: Policy,
+    units: Sequence[str],
+    last: Mapping[str, Any] | None,
+    *,
+    full: bool,
+) -> Scope:
+    """Return which cases changed since the last run, or why all must be scored."""
+    if full:
+        return Scope("full", "asked", None)
+    if last is None:
+        return Scope("full", "first", None)
+    if last["policy_version"] != policy.version:
+        return Scope("full", "policy", None)
+    if list(last["units"]) != list(units):
+        return Scope("full", "units", None)
+    since = int(last["facts_at"])
+    cases: set[str] = set()
+    for name in NEEDED:
+        entity = ENTITIES[name]
+        columns = ("from_case_no", "to_case_no") if name == "case_link" else ("case_no",)
+        for column in columns:
+            cases |= fact_versions.touched(connection, entity, office, column, since)
+    people = fact_versions.touched(connection, POSTING, office, "person_key", since)
+    people |= fact_versions.touched(connection, ENTITIES["person"], office, "person_key", since)
+    for name, column in _PEOPLE_OF_CASE if people else ():
+        cases |= fact_versions.keys_where(connection, ENTITIES[name], office, column, people, "case_no")
+    if policy.uses_links:
+        cases |= _linked(connection, office, cases)
+    if not cases and not people:
+        return Scope("unchanged", "none", ())
+    return Scope("incremental", "changes", tuple(sorted(cases)))
+
+
+def _linked(connection: sa.Connection, office: str, cases: Iterable[str]) -> set[str]:
+    link = ENTITIES["case_link"]
+    found = fact_versions.keys_where(connection, link, office, "from_case_no", cases, "to_case_no")
+    return found | fact_versions.keys_where(connection, link, office, "to_case_no", cases, "from_case_no")
+
+
+def read_facts(
+    connection: sa.Connection,
+    office: str,
+    cases: Iterable[str] | None = None,
+    only: Iterable[str] = FACT_ENTITIES,
+) -> dict[str, pa.Table]:
+    """Return current facts by entity: of all cases or of some, with everything about people."""
+    wanted = None if cases is None else set(cases)
+    facts: dict[str, pa.Table] = {}
+    for name in only:
+        entity = ENTITIES[name]
+        if name == "person":
+            facts[name] = fact_versions.read_current(connection, entity, office, with_deleted=True)
+        elif wanted is None or ("case_no" not in entity.names and name != "case_link"):
+            facts[name] = fact_versions.read_current(connection, entity, office)
+        elif name != "case_link":
+            facts[name] = fact_versions.read_current(connection, entity, office, wanted)
+    if wanted is not None:
+        facts["case_link"] = fact_versions.read_links(connection, office, wanted)
+    return facts
+
+
+def read_scope(connection: sa.Connection, office: str, scope: Scope) -> dict[str, pa.Table]:
+    """Return the facts of a scope, with the case rows of linked cases, which conditions may speak of."""
+    facts = read_facts(connection, office, scope.cases)
+    if scope.cases is not None:  # a case that is gone has no row; its documents must not count either
+        neighbours = set(facts["case_link"]["from_case_no"].to_pylist()) | set(
+            facts["case_link"]["to_case_no"].to_pylist()
+        )
+        missing = neighbours - set(scope.cases)
+        if missing:
+            more = fact_versions.read_current(connection, CASE, office, missing)
+            facts["case"] = pa.concat_tables([facts["case"], more])
+    return facts

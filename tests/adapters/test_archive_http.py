@@ -13,7 +13,7 @@ import responses
 from source_fakes import UNIT, make_context, read_batches, read_rows
 
 from jianheng.contract import DueCase, Publication, Source, Target
-from jianheng.errors import JianhengError, RetryError, StopError
+from jianheng.errors import EmptiedError, JianhengError, RetryError, StopError
 from jianheng.facts.convert import Fact, convert
 from jianheng.facts.entities import ENTITIES
 from jianheng_adapters import archive_http
@@ -98,11 +98,30 @@ def test_volume_is_translated_and_fits_its_entity(web):
 
 
 def test_reading_goes_on_before_the_cursor(web):
-    web.get(f"{BASE}/api/volumes", json=page([]))
-    assert read_rows(make(), "archive_volume", '{"v":1,"at":"2024-05-01T09:00:00"}') == []
+    web.get(f"{BASE}/api/volumes", json=page([volume(1)]))
+    assert len(read_rows(make(), "archive_volume", '{"v":1,"at":"2024-05-01T09:00:00"}')) == 1
     asked = parse_qs(urlsplit(web.calls[-1].request.url).query)
     assert asked["changed_since"] == ["2024-05-01T08:50:00"]
     assert web.calls[-1].request.headers["Authorization"] == f"Bearer {TOKEN}"
+
+
+def test_an_archive_that_held_volumes_and_holds_none_is_told_from_one_where_nothing_changed(web):
+    nothing = web.get(f"{BASE}/api/volumes", json=page([]))
+    with pytest.raises(EmptiedError):
+        read_rows(make(), "archive_volume", '{"v":1,"at":"2024-05-01T09:00:00"}')
+    assert read_rows(make(), "archive_volume") == []
+    web.remove(nothing)
+    web.get(
+        f"{BASE}/api/volumes",
+        json=page([]),
+        match=[
+            responses.matchers.query_param_matcher(
+                {"changed_since": "2024-05-01T08:50:00"}, strict_match=False
+            )
+        ],
+    )
+    web.get(f"{BASE}/api/volumes", json=page([volume(1)]))
+    assert read_rows(make(), "archive_volume", '{"v":1,"at":"2024-05-01T09:00:00"}') == []
 
 
 class Shelf:

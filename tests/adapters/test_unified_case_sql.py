@@ -16,7 +16,7 @@ from source_fakes import (
 )
 
 from jianheng.contract import Source
-from jianheng.errors import FaultsError, RetryError, StopError
+from jianheng.errors import EmptiedError, FaultsError, RetryError, StopError
 from jianheng.facts.convert import Fact, convert
 from jianheng.facts.entities import ENTITIES
 from jianheng_adapters.unified_case_sql.source import UnifiedCaseSource
@@ -207,8 +207,9 @@ def test_documents_only_of_cases_in_scope(cases):
 
 def test_a_case_that_comes_from_another_unit_brings_its_documents(cases, tmp_path):
     database, url = cases
-    database.add("TYYW_GG_AJJBXX", case(1, CBDW_BM="990199"))
-    database.add("YX_WS_SL", document(1))
+    other = case(2)["BMSAH"]
+    database.add("TYYW_GG_AJJBXX", case(1, CBDW_BM="990199"), case(2))
+    database.add("YX_WS_SL", document(1), document(2, BMSAH=other))
     source = open_source(url)
     cursor = '{"v":1,"at":"2024-04-01T00:00:00"}'
     assert read_rows(source, "document", cursor) == []
@@ -217,6 +218,17 @@ def test_a_case_that_comes_from_another_unit_brings_its_documents(cases, tmp_pat
     site = tmp_path / "site.toml"
     site.write_text("streams.document.follow_case = false\n", encoding="utf-8")
     assert read_rows(open_source(url, mapping=site), "document", cursor) == []
+
+
+def test_a_stream_that_held_rows_and_holds_none_is_told_from_one_where_nothing_changed(cases):
+    database, url = cases
+    database.add("TYYW_GG_AJJBXX", case(1))
+    after = '{"v":1,"at":"2030-01-01T00:00:00"}'
+    assert read_rows(open_source(url), "case", after) == []
+    database.change("TYYW_GG_AJJBXX", {"BMSAH": FIRST}, CBDW_BM="990199")
+    with pytest.raises(EmptiedError):
+        read_rows(open_source(url), "case", after)
+    assert read_rows(open_source(url), "case") == []
 
 
 def test_approvals_carry_the_template_of_their_document(cases):

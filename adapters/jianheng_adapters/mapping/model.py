@@ -26,7 +26,8 @@ class Expression(_Value):
         row: the number of the row in its file.
         join: what stands between the parts of ``columns``.
         gaps: a missing part of ``columns`` leaves its place empty instead of making all null.
-        codes: the code table that translates the value; an unknown code is passed on as it is.
+        codes: the code table that translates the value; an unknown code becomes the entry of "*",
+            or is passed on as it is where there is none.
         format: strptime formats to try when the text is no ISO date.
         zone: the time zone of moments that carry none, when it isn't Asia/Shanghai.
         month_end: a month's first day becomes its last.

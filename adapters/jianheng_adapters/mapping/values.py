@@ -53,10 +53,14 @@ def _filled(text: Convert, width: int) -> Convert:
     return fill
 
 
+ANYTHING_ELSE = "*"
+"""The entry of a code table for codes that it does not list."""
+
+
 def _translator(table: Mapping[str, Any], text: Convert) -> Convert:
     def translate(value: Any) -> Any:
         found = text(value)
-        return table.get(found, found) if isinstance(found, str) else found
+        return table.get(found, table.get(ANYTHING_ELSE, found)) if isinstance(found, str) else found
 
     return translate
 

@@ -25,7 +25,8 @@ RESERVED = frozenset({"_deleted", "_locator"})
 _EARLIEST, _LATEST = dt.date(1900, 1, 2), dt.date(2200, 1, 1)
 _TRUE = frozenset({"y", "yes", "true", "1", "是"})
 _FALSE = frozenset({"n", "no", "false", "0", "否"})
-_UNPRINTABLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f]")
+_UNPRINTABLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff]")
+"""Control characters, and halves of a character outside the basic plane: no database takes them."""
 
 Value = str | int | bool | Decimal | dt.date | dt.datetime | None
 
@@ -60,11 +61,14 @@ class Reject:
     row: Mapping[str, Any]
 
 
-def _as_text(value: object) -> str | None:
-    text = (value if type(value) is str else str(value)).strip()
+def _printable(text: str) -> str:
     if not text.isprintable() and _UNPRINTABLE.search(text):
         raise _UnfitError("row-control-character")
-    return text or None
+    return text
+
+
+def _as_text(value: object) -> str | None:
+    return _printable((value if type(value) is str else str(value)).strip()) or None
 
 
 def _as_moment(value: object) -> dt.datetime | None:
@@ -80,7 +84,10 @@ def _as_moment(value: object) -> dt.datetime | None:
             moment = dt.datetime.fromisoformat(text)
         except ValueError:
             raise _UnfitError("row-not-a-date") from None
-    moment = wall_time(moment)
+    try:
+        moment = wall_time(moment)
+    except OverflowError:  # the first and the last day a calendar has, in another zone
+        moment = dt.datetime.min  # noqa: DTZ901 out of range in any zone
     if not _EARLIEST <= moment.date() < _LATEST:
         raise _UnfitError("row-date-out-of-range", earliest=_EARLIEST, latest=_LATEST)
     return moment
@@ -103,7 +110,7 @@ def _as_decimal(value: object) -> Decimal | None:
         raise _UnfitError("row-not-a-number") from None
     if not number.is_finite():
         raise _UnfitError("row-not-a-number")
-    if number != round(number, 6) or abs(number) >= 10**12:
+    if number.copy_abs() >= 10**12 or number != round(number, 6):  # in this order: rounding 1e30 fails
         raise _UnfitError("row-number-out-of-range")
     return number.quantize(Decimal("0.000001"))
 
@@ -134,9 +141,7 @@ def _as_attributes(value: object) -> str | None:
     if not isinstance(value, Mapping):
         raise _UnfitError("row-not-attributes")
     kept = {
-        str(name): None if each is None else str(each)
-        for name, each in value.items()
-        if each not in (None, "")
+        _printable(str(name)): _printable(str(each)) for name, each in value.items() if each not in (None, "")
     }
     return json.dumps(kept, ensure_ascii=False, sort_keys=True) if kept else None
 
@@ -170,8 +175,14 @@ def _known(entity: Entity) -> frozenset[str]:
 
 def shown(value: object) -> str:
     """Return a value as a message may show it: short, on one line."""
-    text = " ".join(str(value).split())
+    text = _UNPRINTABLE.sub("\ufffd", " ".join(str(value).split()))
     return text if len(text) <= 40 else f"{text[:39]}…"  # noqa: PLR2004
+
+
+def _storable(raw: object) -> str:
+    """Return a locator, or the key of an unusable row, as every database can hold it; a good key is unchanged."""
+    text = "" if raw is None else str(raw).strip()
+    return text if text.isprintable() else _UNPRINTABLE.sub("", text)
 
 
 def _fault(entity: Entity, column: Column, code: str, at: str, **fields: object) -> Problem:
@@ -202,7 +213,7 @@ def convert(entity: Entity, row: Mapping[str, Any]) -> Fact | Reject:
     A deleted row needs only its key: sources blank the rest.
     """
     deleted = bool(row.get("_deleted"))
-    locator = str(row.get("_locator") or "")
+    locator = _storable(row.get("_locator"))
     faults: list[Problem] = []
     values: list[Value] = []
     for name, converter, limit, column in _plan(entity):
@@ -224,7 +235,7 @@ def convert(entity: Entity, row: Mapping[str, Any]) -> Fact | Reject:
         faults.append(problem("row-unknown-column", entity=entity.label, columns=columns, at=locator))
     key = values[0]
     if faults or not isinstance(key, str):
-        return Reject(shown(row.get(entity.key.name) or ""), locator, tuple(faults), row)
+        return Reject(_storable(row.get(entity.key.name))[:KEY_LIMIT], locator, tuple(faults), row)
     return Fact(key, tuple(values), _hash(values), deleted, locator)
 
 

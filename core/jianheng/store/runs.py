@@ -9,7 +9,6 @@ import sqlalchemy as sa
 from jianheng.store.engine import now_us
 from jianheng.store.tables import RUN
 
-
 PART = "part"
 """The state of a sync that was asked to read some streams only, and did."""
 

@@ -4,12 +4,10 @@ An entry is identified by where the row is in its source (locator) or, without o
 The payload is the row under canonical names, parties already pseudonymised by the adapter.
 """
 
-import datetime as dt
 import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
 from typing import Any
 
 import sqlalchemy as sa
@@ -48,23 +46,24 @@ class Entry:
 
 
 def _plain(value: object) -> object:
-    if isinstance(value, dt.date | dt.datetime | Decimal):
-        return str(value)
-    return value if isinstance(value, str | int | bool | dict | None) else str(value)
+    if isinstance(value, Mapping):
+        return {str(name): _plain(each) for name, each in value.items()}
+    return value if isinstance(value, str | int | None) else str(value)
+
+
+def _json(value: object) -> str:
+    """Return JSON text that every database can hold: half a character is written as its escape."""
+    text = json.dumps(value, ensure_ascii=False, sort_keys=True)
+    return text.encode(errors="backslashreplace").decode()
 
 
 def _payload(row: Mapping[str, Any]) -> tuple[str, str]:
-    text = json.dumps(
-        {name: _plain(value) for name, value in row.items()}, ensure_ascii=False, sort_keys=True
-    )
+    text = _json(_plain(row))
     return text, hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
 
 def _told(problems: Iterable[Problem]) -> str:
-    return json.dumps(
-        [{"code": each.code, "fields": {k: str(v) for k, v in each.fields.items()}} for each in problems],
-        ensure_ascii=False,
-    )
+    return _json([{"code": each.code, "fields": _plain(each.fields)} for each in problems])
 
 
 def hold(

@@ -1,0 +1,138 @@
+"""What all tests share: Chinese as the language each begins with, and an empty store of each kind.
+
+A test that needs a server carries the mark ``postgresql`` or ``mariadb``. Without the server it is
+skipped and the end of the session says so; with ``JIANHENG_REQUIRE_DATABASES=1`` it fails instead.
+"""
+
+import os
+import secrets
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from hypothesis import settings
+
+import database_servers
+from jianheng.messages import speaking
+from jianheng.store.engine import open_store
+
+KINDS: tuple[database_servers.Kind, ...] = ("postgresql", "mariadb")
+SERVERS = pytest.StashKey[dict[str, database_servers.Server]]()
+
+settings.register_profile("jianheng", derandomize=True, database=None, deadline=None, print_blob=False)
+settings.load_profile("jianheng")
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Look for the servers that the chosen tests need, before the first of them runs."""
+    wanted = {kind for kind in KINDS for item in session.items if item.get_closest_marker(kind)}
+    running = (
+        {} if session.config.option.collectonly else {kind: database_servers.find(kind) for kind in wanted}
+    )
+    session.config.stash[SERVERS] = running
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
+    """Turn a skip for want of a database into a failure where databases are required."""
+    report = yield
+    needs = [kind for kind in KINDS if item.get_closest_marker(kind)]
+    if report.skipped and needs and not hasattr(report, "wasxfail"):
+        item.config.stash.setdefault(UNTESTED, set()).update(needs)
+        if os.environ.get("JIANHENG_REQUIRE_DATABASES") == "1":
+            reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr
+            report.outcome = "failed"
+            report.longrepr = f"databases are required here (JIANHENG_REQUIRE_DATABASES=1): {reason}"
+    return report
+
+
+UNTESTED = pytest.StashKey[set[str]]()
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Say which databases were not tested, and why."""
+    servers = config.stash.get(SERVERS, {})
+    for kind in sorted(config.stash.get(UNTESTED, set())):
+        missing = servers[kind].missing if kind in servers else ""
+        terminalreporter.write_line(
+            f"NOT TESTED on {kind}: {missing or 'its tests were skipped'}", yellow=True
+        )
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Stop what was started for the tests."""
+    for server in config.stash.get(SERVERS, {}).values():
+        server.stop()
+
+
+@pytest.fixture(autouse=True)
+def _chinese() -> Iterator[None]:
+    """Speak Chinese at the start of each test, whatever an earlier one asked for."""
+    with speaking("zh"):
+        yield
+
+
+def _made_database(config: pytest.Config, kind: database_servers.Kind, template: str = "") -> Iterator[str]:
+    """Create a database, yield its address, drop it."""
+    server = config.stash[SERVERS][kind]
+    if server.missing:
+        pytest.skip(server.missing)
+    name = f"jianheng_test_{secrets.token_hex(6)}"
+    database_servers.execute(server, f"CREATE DATABASE {name}{template}")
+    try:
+        yield server.url.set(database=name).render_as_string(hide_password=False)
+    finally:
+        force = " WITH (FORCE)" if kind == "postgresql" else ""
+        database_servers.execute(server, f"DROP DATABASE {name}{force}")
+
+
+@pytest.fixture
+def postgresql_url(request: pytest.FixtureRequest) -> Iterator[str]:
+    """An empty PostgreSQL database; its test carries the mark ``postgresql``."""
+    yield from _made_database(request.config, "postgresql")
+
+
+@pytest.fixture
+def mariadb_url(request: pytest.FixtureRequest) -> Iterator[str]:
+    """An empty MariaDB database; its test carries the mark ``mariadb``."""
+    yield from _made_database(request.config, "mariadb", " CHARACTER SET utf8mb4")
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgresql)])
+def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The address of an empty database of each kind that a store may be in."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'store.db'}"
+    url: str = request.getfixturevalue("postgresql_url")
+    return url
+
+
+@pytest.fixture(scope="session")
+def set_up_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store with its tables and nothing else, to be copied."""
+    file = tmp_path_factory.mktemp("store") / "empty.db"
+    engine = open_store(f"sqlite:///{file}")
+    with engine.connect() as connection:
+        connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+    engine.dispose()
+    return file
+
+
+@pytest.fixture
+def lite_store(set_up_store: Path, tmp_path: Path) -> Iterator[sa.Engine]:
+    """An empty store in a SQLite file."""
+    file = tmp_path / "lite.db"
+    shutil.copyfile(set_up_store, file)
+    engine = open_store(f"sqlite:///{file}")
+    yield engine
+    engine.dispose()
+
+
+@pytest.fixture
+def store(store_url: str) -> Iterator[sa.Engine]:
+    """An empty store of each kind."""
+    engine = open_store(store_url)
+    yield engine
+    engine.dispose()

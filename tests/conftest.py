@@ -109,9 +109,24 @@ def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     return url
 
 
+def _copied_store(request: pytest.FixtureRequest, kind: str, tmp_path: Path) -> Iterator[sa.Engine]:
+    """Open a copy of a store that was set up once: setting up each anew would be most of the tests' time."""
+    if kind == "sqlite":
+        file = tmp_path / "store.db"
+        shutil.copyfile(request.getfixturevalue("set_up_file"), file)
+        copies = iter([f"sqlite:///{file}"])
+    else:
+        template = request.getfixturevalue("set_up_database")
+        copies = _made_database(request.config, "postgresql", f" TEMPLATE {template}")
+    for url in copies:
+        engine = open_store(url)
+        yield engine
+        engine.dispose()
+
+
 @pytest.fixture(scope="session")
-def set_up_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A store with its tables and nothing else, to be copied."""
+def set_up_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A SQLite store with its tables and nothing else, to be copied."""
     file = tmp_path_factory.mktemp("store") / "empty.db"
     engine = open_store(f"sqlite:///{file}")
     with engine.connect() as connection:
@@ -120,19 +135,28 @@ def set_up_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return file
 
 
-@pytest.fixture
-def lite_store(set_up_store: Path, tmp_path: Path) -> Iterator[sa.Engine]:
-    """An empty store in a SQLite file."""
-    file = tmp_path / "lite.db"
-    shutil.copyfile(set_up_store, file)
-    engine = open_store(f"sqlite:///{file}")
-    yield engine
-    engine.dispose()
+@pytest.fixture(scope="session")
+def set_up_database(request: pytest.FixtureRequest) -> Iterator[str]:
+    """The name of a PostgreSQL store with its tables and nothing else, to be copied."""
+    for url in _made_database(request.config, "postgresql"):
+        engine = open_store(url)
+        engine.dispose()
+        yield str(engine.url.database)
 
 
-@pytest.fixture
-def store(store_url: str) -> Iterator[sa.Engine]:
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgresql)])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[sa.Engine]:
     """An empty store of each kind."""
-    engine = open_store(store_url)
-    yield engine
-    engine.dispose()
+    yield from _copied_store(request, request.param, tmp_path)
+
+
+@pytest.fixture
+def lite_store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[sa.Engine]:
+    """An empty store in a SQLite file, for what does not depend on the kind of store."""
+    yield from _copied_store(request, "sqlite", tmp_path)
+
+
+@pytest.fixture
+def postgresql_store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[sa.Engine]:
+    """An empty store in PostgreSQL; its test carries the mark ``postgresql``."""
+    yield from _copied_store(request, "postgresql", tmp_path)

@@ -6,15 +6,14 @@ personnel workbook read with another library) and the pack's tables read with th
 
 import csv
 import sqlite3
-from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
 
-import jianheng_simulator as simulator
 import openpyxl
 import pytest
 import sqlalchemy as sa
 
+import jianheng_simulator as simulator
 from jianheng.cli import main
 from jianheng.cli.init import Answers, deployment_text, write_deployment
 
@@ -26,11 +25,11 @@ SHEETS = {"quota_prosecutor": "员额检察官", "prosecutor_assistant": "检察
 
 
 @pytest.fixture(scope="module")
-def office(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def office(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small simulated office, synced, scored and published into a workbook."""
     folder = tmp_path_factory.mktemp("office")
     upstream = folder / "upstream"
-    simulator.create(upstream, simulator.World(people=16, cases=260, seed=7))
+    simulator.create(upstream, simulator.World(people=20, cases=400, seed=7))
     with simulator.running_archive(upstream) as url:
         (folder / "secret").touch(mode=0o600)
         (folder / "secret").write_text(simulator.CLIENT_SECRET, encoding="utf-8")
@@ -51,7 +50,7 @@ def office(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         assert main(["sync", "--config", str(folder), "--quiet"]) in {0, 4}
         assert main(["score", "--config", str(folder), "--quiet"]) == 0
         assert main(["publish", "workbook", "--config", str(folder), "--quiet"]) == 0
-    yield folder
+    return folder
 
 
 @pytest.fixture(scope="module")

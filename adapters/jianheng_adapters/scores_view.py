@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TypeVar
 
@@ -83,11 +83,12 @@ def arrange(publication: Publication) -> ScoresView:
         entries[entry.person_key].append(entry)
         by_case[entry.case_no].append(entry)
     groups: defaultdict[str, list[PersonScore]] = defaultdict(list)
+    sheets = publication.sheets
     for score in publication.people:
-        groups[score.sheet].append(score)
+        groups[sheets.get(score.sheet, score.sheet)].append(_titled(score, sheets))
     ranked = {sheet: tuple(sorted(scores, key=_by_rank)) for sheet, scores in groups.items()}
     scores_of = _gathered(score for group in ranked.values() for score in group)
-    indicators_of = _gathered(publication.indicators)
+    indicators_of = _gathered(_titled(value, sheets) for value in publication.indicators)
     keys = dict.fromkeys((*scores_of, *sorted(indicators_of), *sorted(entries)))
     people = tuple(
         Person(key, scores_of.get(key, ()), indicators_of.get(key, ()), tuple(entries.get(key, ())))
@@ -98,6 +99,11 @@ def arrange(publication: Publication) -> ScoresView:
         rules.setdefault(rule.rule_id, rule)
     cases = {case_no: tuple(by_case[case_no]) for case_no in sorted(by_case)}
     return ScoresView(publication, people, ranked, rules, cases)
+
+
+def _titled(value: _OfPerson, sheets: Mapping[str, str]) -> _OfPerson:
+    """Name the sheet as its readers know it."""
+    return replace(value, sheet=sheets.get(value.sheet, value.sheet))
 
 
 def _by_rank(score: PersonScore) -> tuple[bool, int, str]:

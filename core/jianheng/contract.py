@@ -239,7 +239,7 @@ class PersonScore:
 
 @dataclass(frozen=True, slots=True)
 class RuleText:
-    """A rule as a person reads it: what it gives, on which authority, since when."""
+    """A rule as a person reads it: what it gives, on whose sheets (labels), on which authority."""
 
     rule_id: str
     label: str
@@ -279,6 +279,7 @@ class Publication:
     Attributes:
         id: the same content has the same id; targets use it to write once.
         kind: what it holds; a target's manifest says which kinds it takes.
+        sheets: the labels of the score sheets, by the ids that people and indicators name.
         notices: things every reader must know (void entries, unknown people, open quarantine).
     """
 
@@ -294,6 +295,7 @@ class Publication:
     start: dt.date
     end: dt.date
     as_of: dt.datetime
+    sheets: Mapping[str, str] = field(default_factory=dict)
     people: Sequence[PersonScore] = ()
     indicators: Sequence[IndicatorValue] = ()
     entries: Sequence[Entry] = ()

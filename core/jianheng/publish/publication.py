@@ -57,6 +57,7 @@ def scores(store: sa.Engine, office: Office, policy: Policy, period: Period) -> 
         cases = _cases(connection, office, policy, names)
         publication = Publication(
             id=_id("scores", office.code, policy, period.id, run["digest"], run_id),
+            sheets={each.id: each.label for each in policy.file.sheets},
             people=_people(policy, members, ledger.kept_standings(connection, run_id)),
             indicators=_indicators(policy, ledger.kept_indicators(connection, run_id)),
             entries=_entries(connection, office.code, rows, names),
@@ -193,7 +194,7 @@ def _entries(
 
 
 def _rules(policy: Policy) -> list[RuleText]:
-    roles = {each.role: each.id for each in policy.file.sheets}
+    roles = {each.role: each.label for each in policy.file.sheets}
     return [
         RuleText(
             rule_id=row.id,

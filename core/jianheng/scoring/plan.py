@@ -58,12 +58,15 @@ SELECT i.*, m.person_key, m.role, m.share, true
 FROM item i JOIN measure_row r ON r.measure = i.measure AND r.team
 LEFT JOIN member m ON m.case_no = i.case_no
 """,
-    # Role, level and unit on the day: the posting in force, the latest if two overlap.
+    # Role, level and unit on the day: the posting in force, the latest if two overlap. Whoever has postings
+    # but none on the day was elsewhere then ('' as unit); only of someone without any does his unit's list tell.
     """
 CREATE TEMP TABLE subject AS
+WITH posted AS (SELECT DISTINCT person_key FROM fact_posting)
 SELECT a.*, coalesce(p.role, a.case_role) AS role, p.post_level,
-  coalesce(p.unit_code, u.unit_code) AS person_unit
+  CASE WHEN o.person_key IS NULL THEN u.unit_code ELSE coalesce(p.unit_code, '') END AS person_unit
 FROM attributed a
+LEFT JOIN posted o ON o.person_key = a.person_key
 LEFT JOIN fact_posting p ON p.person_key = a.person_key
   AND a.day >= p.valid_from AND (p.valid_to IS NULL OR a.day <= p.valid_to)
 LEFT JOIN fact_person u ON u.person_key = a.person_key

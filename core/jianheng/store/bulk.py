@@ -116,7 +116,7 @@ def _array(values: list[Any], wanted: pa.DataType) -> pa.Array:
     sample = next((value for value in values if value is not None), None)
     if isinstance(sample, str) and not pa.types.is_string(wanted):
         return pa.array(values, pa.string()).cast(wanted)
-    if isinstance(sample, int) and pa.types.is_boolean(wanted):
+    if pa.types.is_boolean(wanted) and not isinstance(sample, bool | None):
         return pa.array(values, pa.int64()).cast(wanted)
     if pa.types.is_decimal(wanted) and sample is not None:
         exact = [

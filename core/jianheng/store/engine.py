@@ -106,13 +106,17 @@ def open_store(url: str | sa.URL) -> sa.Engine:
         RetryError: nobody answers.
     """
     engine = open_engine(url)
-    check_connection(engine)
-    has, wanted = schema_state(engine)
-    if has is None:
-        upgrade(engine)
-    elif has != wanted:
-        known = has in _known_revisions()
-        raise StopError("store-outdated" if known else "store-newer", has=has, wanted=wanted)
+    try:
+        check_connection(engine)
+        has, wanted = schema_state(engine)
+        if has is None:
+            upgrade(engine)
+        elif has != wanted:
+            known = has in _known_revisions()
+            raise StopError("store-outdated" if known else "store-newer", has=has, wanted=wanted)
+    except BaseException:
+        engine.dispose()
+        raise
     return engine
 
 

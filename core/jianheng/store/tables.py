@@ -8,6 +8,7 @@ current version. Points are integers of 0.001 point, coefficients and shares per
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import mysql
 
 from jianheng.facts.entities import ENTITIES
 from jianheng.facts.entity import Column, Entity
@@ -29,7 +30,7 @@ def _column_type(entity: Entity, column: Column) -> sa.types.TypeEngine[Any]:
         "text": sa.Text(),
         "code": sa.String(100),
         "date": sa.Date(),
-        "datetime": sa.DateTime(),
+        "datetime": sa.DateTime().with_variant(mysql.DATETIME(fsp=6), "mysql", "mariadb"),
         "integer": sa.BigInteger(),
         "decimal": sa.Numeric(18, 6),
         "boolean": sa.Boolean(),

@@ -16,7 +16,11 @@ from jianheng.sync.counts import Counts
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where rows go: which office, source and stream, of which entity, by which run, recorded when."""
+    """Where rows go: which office, source and stream, of which entity, by which run, recorded when.
+
+    ``met`` collects the live keys that any stream of this run showed of the entity: a record that
+    moved from one stream to another has not vanished.
+    """
 
     office: str
     source: str
@@ -24,6 +28,7 @@ class Place:
     entity: Entity
     run_id: int
     at: int
+    met: set[str] = field(default_factory=set)
 
 
 @dataclass(slots=True)

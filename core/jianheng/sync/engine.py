@@ -6,7 +6,7 @@ nothing and repeats nothing. A stream that fails keeps what it committed; stream
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pyarrow as pa
@@ -76,16 +76,18 @@ def sync_source(
         run_id = begin_run(connection, office, "sync", reader.name)
     reports: list[StreamReport] = []
     broken: set[str] = set()
+    met: dict[str, set[str]] = {stream.entity: set() for stream in streams}
     try:
         for stream in streams:
             entity = ENTITIES[stream.entity]
+            place = Place(office, reader.name, stream.name, entity, run_id, at=0, met=met[stream.entity])
             waits_for = broken & set(entity.refs)
             if waits_for:
                 names = "、".join(ENTITIES[name].label for name in sorted(waits_for))
                 told = problem("sync-stream-waits", source=reader.name, stream=stream.name, waits_for=names)
                 report = StreamReport(stream.name, stream.entity, "skipped", Counts(), (told,))
             else:
-                report = _sync_stream(store, office, reader, stream, run_id, accept_mass_change, progress)
+                report = _sync_stream(store, place, reader, stream, accept_mass_change, progress)
             if report.state != "done":
                 broken.add(stream.entity)
             reports.append(report)
@@ -132,14 +134,12 @@ def _ordered(reader: Reader, only: Iterable[str]) -> list[Stream]:
 
 def _sync_stream(
     store: sa.Engine,
-    office: str,
+    place: Place,
     reader: Reader,
     stream: Stream,
-    run_id: int,
     accept_mass_change: bool,
     progress: Progress,
 ) -> StreamReport:
-    place = Place(office, reader.name, stream.name, ENTITIES[stream.entity], run_id, at=0)
     counts = Counts()
     try:
         if stream.mode == "snapshot":
@@ -160,7 +160,7 @@ def _moment(connection: sa.Connection, place: Place) -> Place:
         sa.select(sa.func.max(table.c.recorded_from)).where(table.c.office == place.office)
     )
     at = max(now_us(), (latest or 0) + 1)
-    return Place(place.office, place.source, place.stream, place.entity, place.run_id, at)
+    return replace(place, at=at)
 
 
 def _rows(batch: Batch) -> Sequence[Mapping[str, Any]]:
@@ -186,6 +186,7 @@ def _read_cursor(
                 now = _moment(connection, place)
                 applied = apply_rows(connection, now, rows, Seen(known_refs=known_refs))
                 _settle(connection, now, applied.taken, applied.rejects)
+                place.met.update(fact.key for fact in applied.taken if not fact.deleted)
                 if batch.cursor is not None:
                     _keep_cursor(connection, now, batch.cursor, reader.fingerprint)
             read += len(rows)
@@ -236,7 +237,8 @@ def _read_snapshot(
             counts = counts + applied.counts
             progress(stream.name, counts.emitted)
         present = {key for key, fact in seen.keys.items() if not fact.deleted}
-        gone = before - seen.keys.keys() - seen.rejected
+        place.met.update(present)
+        gone = before - seen.keys.keys() - seen.rejected - place.met
         gone -= _unreadable(connection, now, gone, taken_locators)
         _guard(place, stream, len(before), len(gone), bool(present or seen.rejected), accept_mass_change)
         fact_versions.bury(connection, place.entity, place.office, place.source, gone, now.at, place.run_id)

@@ -2,6 +2,7 @@
 
 import sqlalchemy as sa
 from alembic import op
+from sqlalchemy.dialects import mysql
 
 revision = "0001"
 down_revision = None
@@ -279,7 +280,7 @@ def upgrade() -> None:
         sa.Column("case_no", sa.String(length=200), nullable=True),
         sa.Column("kind", sa.String(length=100), nullable=True),
         sa.Column("label", sa.Text(), nullable=True),
-        sa.Column("at", sa.DateTime(), nullable=True),
+        sa.Column("at", sa.DateTime().with_variant(mysql.DATETIME(fsp=6), "mysql", "mariadb"), nullable=True),
         sa.Column("actor_key", sa.String(length=200), nullable=True),
         sa.Column("attributes", sa.Text(), nullable=True),
         sa.Column("recorded_to", sa.BigInteger(), autoincrement=False, nullable=False),

@@ -18,14 +18,14 @@ from jianheng.cli import (
     store,
     sync,
 )
-from jianheng.cli.services import check_store
+from jianheng.cli.services import check_policy, check_store
 from jianheng.cli.wording import dress
 from jianheng.messages import text
 
 COMMANDS: tuple[Callable[[], click.Command], ...] = (
     demo.command,
     init.command,
-    lambda: doctor.command(check_store),
+    lambda: doctor.command(check_store, check_policy),
     sync.command,
     score.command,
     explain.command,

@@ -22,6 +22,7 @@ from jianheng.registry import Plugin, unknown_names
 
 State = Literal["ok", "warning", "failed"]
 StoreCheck = Callable[[Deployment, Mapping[str, Secret]], Iterable[Finding]]
+PolicyCheck = Callable[[Session], Iterable[Finding]]
 
 MARKS: Mapping[State, str] = {"ok": "✔", "warning": "!", "failed": "✘"}
 CHECK_TIMEOUT_S = 30.0
@@ -43,18 +44,19 @@ class Check:
     problem: Problem | None = None
 
 
-def command(store_check: StoreCheck | None = None) -> click.Command:
+def command(store_check: StoreCheck | None = None, policy_check: PolicyCheck | None = None) -> click.Command:
     """Return the command.
 
     Args:
-        store_check: looks at the store; its findings come last, and an error it raises is one of them.
+        store_check: looks at the store.
+        policy_check: loads the policy; its findings come last.
     """
 
     @click.command("doctor", help=text("cli-help-doctor"))
     @pass_session
     def doctor(session: Session) -> int:
         checks: list[Check] = []
-        for found in examine(session, store_check):
+        for found in examine(session, store_check, policy_check):
             each = _told_once(found, checks)
             checks.append(each)
             if not session.flags.json:
@@ -77,7 +79,9 @@ def _told_once(check: Check, before: list[Check]) -> Check:
     return replace(check, detail=text("cli-doctor-above", above=check.problem.code), problem=None)
 
 
-def examine(session: Session, store_check: StoreCheck | None = None) -> Iterator[Check]:
+def examine(
+    session: Session, store_check: StoreCheck | None = None, policy_check: PolicyCheck | None = None
+) -> Iterator[Check]:
     """Yield every check in order; one that fails keeps none of the others from being made."""
     yield from _libraries()
     try:
@@ -106,6 +110,11 @@ def examine(session: Session, store_check: StoreCheck | None = None) -> Iterator
             yield from _found("store", "", store_check(deployment, secrets))
         except JianhengError as error:
             yield from _failed("store", "", error.problems)
+    if policy_check is not None:
+        try:
+            yield from _found("policy", deployment.policy.pack, policy_check(session))
+        except JianhengError as error:
+            yield from _failed("policy", deployment.policy.pack, error.problems)
 
 
 def _libraries() -> Iterator[Check]:

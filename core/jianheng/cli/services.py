@@ -56,6 +56,14 @@ def check_store(deployment: Deployment, secrets: Mapping[str, Secret]) -> Iterab
         yield Finding(shown, detail=text("cli-doctor-store", revision=has))
 
 
+def check_policy(session: Session) -> Iterable[Finding]:
+    """Load the policy with the office's own layer, and read the configured periods."""
+    policy = policy_of(session)
+    periods = periods_of(session, ())
+    labels = "、".join(each.label for each in periods)
+    yield Finding(policy.id, detail=f"{policy.label}: {labels}")
+
+
 def office_of(session: Session) -> Office:
     """Return the office as publications name it; sources are believed in the order of the deployment."""
     deployment = session.deployment

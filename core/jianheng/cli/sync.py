@@ -39,11 +39,18 @@ def command() -> click.Command:
     @click.argument("sources", nargs=-1, metavar=text("cli-column-source"))
     @click.option("--stream", "streams", multiple=True, help=text("cli-help-sync-stream"))
     @click.option("--accept-mass-change", is_flag=True, help=text("cli-help-accept-mass-change"))
+    @click.option("--full", is_flag=True, help=text("cli-help-sync-full"))
     @pass_session
     def sync(
-        session: Session, sources: tuple[str, ...], streams: tuple[str, ...], accept_mass_change: bool
+        session: Session,
+        sources: tuple[str, ...],
+        streams: tuple[str, ...],
+        accept_mass_change: bool,
+        full: bool,
     ) -> int:
-        reports, failed = sync_all(session, sources, streams, accept_mass_change=accept_mass_change)
+        reports, failed = sync_all(
+            session, sources, streams, accept_mass_change=accept_mass_change, full=full
+        )
         return tell(session, reports, failed)
 
     return sync
@@ -55,6 +62,7 @@ def sync_all(
     streams: Sequence[str] = (),
     *,
     accept_mass_change: bool = False,
+    full: bool = False,
 ) -> tuple[list[SourceReport], list[JianhengError]]:
     """Sync sources in the order of the deployment; one that cannot be read keeps none of the others."""
     store = store_of(session)
@@ -76,6 +84,7 @@ def sync_all(
                             _reader(opened),
                             only=streams or opened.use.streams or (),
                             whole=not streams,
+                            full=full,
                             accept_mass_change=accept_mass_change,
                             progress=_Bars(bars, name),
                         )

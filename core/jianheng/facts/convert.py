@@ -186,7 +186,13 @@ def _storable(raw: object) -> str:
 
 
 def _fault(entity: Entity, column: Column, code: str, at: str, **fields: object) -> Problem:
-    return problem(code, entity=entity.label, column=column.label, at=at, **fields)
+    named = {
+        "entity": entity.label,
+        "entity_name": entity.name,
+        "column": column.label,
+        "column_name": column.name,
+    }
+    return problem(code, **named, at=at, **fields)
 
 
 def _fit(
@@ -232,7 +238,15 @@ def convert(entity: Entity, row: Mapping[str, Any]) -> Fact | Reject:
     unknown = row.keys() - _known(entity)
     if unknown:
         columns = "、".join(sorted(unknown))
-        faults.append(problem("row-unknown-column", entity=entity.label, columns=columns, at=locator))
+        faults.append(
+            problem(
+                "row-unknown-column",
+                entity=entity.label,
+                entity_name=entity.name,
+                columns=columns,
+                at=locator,
+            )
+        )
     key = values[0]
     if faults or not isinstance(key, str):
         return Reject(_storable(row.get(entity.key.name))[:KEY_LIMIT], locator, tuple(faults), row)

@@ -8,7 +8,7 @@ does not exist is an error with the nearest one named. Domain functions:
 - ``attr('name')``: an attribute that core does not know, as text.
 - ``has_document('template', ...)``, ``missing_document('template', ...)``: the case has any / none of these.
 - ``has_event('kind', ...)``: the case has an event of any of these kinds.
-- ``linked(condition)``: a linked case, in either direction, meets the condition.
+- ``linked(condition)``: a linked case, in either direction, meets the condition; one step, not further.
 """
 
 import difflib
@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 
 import sqlglot
 from sqlglot import exp
-from sqlglot.errors import ParseError, TokenError
+from sqlglot.errors import SqlglotError
 
 from jianheng.errors import Problem, problem
 from jianheng.rules.views import View, view
@@ -64,15 +64,15 @@ def compile_expression(text: str, grain: str, where: str) -> str | Problem:
     """Return an expression over the view of a grain as DuckDB SQL (alias ``t``), or what is wrong with it."""
     try:
         parsed = sqlglot.parse(text, dialect="duckdb")
-    except (ParseError, TokenError) as error:
-        first = str(error).splitlines()[0]
-        return problem("rule-syntax", where=where, text=text, told=first)
-    if len(parsed) != 1 or parsed[0] is None:
-        return problem("rule-syntax", where=where, text=text, told="one expression is wanted")
-    try:
-        return _compile(parsed[0], view(grain), "t", where).sql(dialect="duckdb")
+        if len(parsed) != 1 or parsed[0] is None:
+            return problem("rule-syntax", where=where, text=text, told="one expression is wanted")
+        return _compile(parsed[0], view(grain), "t", where).sql(dialect="duckdb", comments=False)
     except _WrongError as wrong:
         return wrong.problem
+    except SqlglotError as error:
+        return problem("rule-syntax", where=where, text=text, told=str(error).splitlines()[0])
+    except RecursionError:
+        return problem("rule-syntax", where=where, text=f"{text[:60]}…", told="nested too deeply")
 
 
 def _compile(tree: exp.Expr, over: View, alias: str, where: str) -> exp.Expr:
@@ -81,7 +81,7 @@ def _compile(tree: exp.Expr, over: View, alias: str, where: str) -> exp.Expr:
             return _function(node, over, alias, where)
         if not isinstance(node, _ALLOWED):
             raise _WrongError(problem("rule-not-allowed", where=where, what=node.sql(dialect="duckdb")))
-        if isinstance(node, exp.In) and (node.args.get("query") or node.args.get("unnest")):
+        if isinstance(node, exp.In) and not node.expressions:  # a subquery, a list column, or nothing
             raise _WrongError(problem("rule-not-allowed", where=where, what=node.sql(dialect="duckdb")))
         if isinstance(node, exp.Column):
             return _column(node, over, alias, where)
@@ -119,7 +119,8 @@ def _function(node: exp.Expr, over: View, alias: str, where: str) -> exp.Expr:
     if isinstance(node, exp.Anonymous):
         name, arguments = str(node.this).lower(), list(node.expressions)
     else:  # sqlglot knows these two by names of its own
-        name, arguments = type(node).__name__.lower(), [node.this, node.expression]
+        name = type(node).__name__.lower()
+        arguments = [each for each in node.args.values() if isinstance(each, exp.Expr)]
         name = {"startswith": "prefix", "arraycontains": "contains"}.get(name, name)
     make = _MAKERS.get(name)
     if make is None:
@@ -148,9 +149,9 @@ def _contains(arguments: list[exp.Expr], over: View, alias: str, where: str) -> 
 
 def _attr(arguments: list[exp.Expr], over: View, alias: str, where: str) -> exp.Expr:
     names = _texts(arguments, "attr", where)
-    if len(names) != 1 or "attributes" not in over.columns:
+    if len(names) != 1 or set(names[0]) & set('"\\') or "attributes" not in over.columns:
         raise _WrongError(problem("rule-wrong-arguments", where=where, function="attr"))
-    path = exp.Literal.string('$."' + names[0].replace('"', "") + '"')
+    path = exp.Literal.string(f'$."{names[0]}"')
     return exp.func("json_extract_string", exp.column("attributes", table=alias), path)
 
 
@@ -184,7 +185,7 @@ def _has_event(arguments: list[exp.Expr], over: View, alias: str, where: str) ->
 
 def _linked(arguments: list[exp.Expr], over: View, alias: str, where: str) -> exp.Expr:
     _needs_case(over, "linked", where)
-    if len(arguments) != 1:
+    if alias != "t" or len(arguments) != 1:  # one step: what is scored again after a change looks no further
         raise _WrongError(problem("rule-wrong-arguments", where=where, function="linked"))
     condition = _compile(arguments[0], view("case"), "o", where)
     inner = (

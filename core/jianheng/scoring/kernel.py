@@ -5,7 +5,8 @@ roundings are the coefficient (half up) and the split of a team's item, which gi
 difference of two cumulative shares, so that the parts always sum to the whole.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import duckdb
@@ -55,7 +56,7 @@ def score(
         source_order: where two sources tell of the same record, the earlier one wins per column.
 
     Raises:
-        StopError: the period begins before the policy is in force, or a measure multiplied.
+        StopError: the period begins before the policy is in force, or a rule failed or multiplied.
     """
     if period.start < policy.file.since:
         raise StopError("policy-not-in-force", policy=policy.id, since=policy.file.since, period=period.id)
@@ -72,6 +73,16 @@ def score(
     return Scoring(ledger, cases[0] if cases else 0)
 
 
+@contextmanager
+def _rule(policy: Policy, rule: str) -> Iterator[None]:
+    """Name the rule that fails: that it compares unlike things shows only when it meets the facts."""
+    try:
+        yield
+    except duckdb.Error as error:
+        told = str(error).strip().splitlines()[0]
+        raise StopError("score-rule-failed", policy=policy.id, rule=rule, told=told) from None
+
+
 def case_states(facts: Mapping[str, pa.Table], policy: Policy, source_order: Sequence[str] = ()) -> pa.Table:
     """Return how each case stands under a policy: when it closed by its rule, when it was archived, whether it is due.
 
@@ -79,13 +90,15 @@ def case_states(facts: Mapping[str, pa.Table], policy: Policy, source_order: Seq
     """
     with duckdb.connect() as engine:
         _load_facts(engine, facts, source_order)
-        engine.execute(case_view_sql(policy.closing_sql))
+        with _rule(policy, "closing"):
+            engine.execute(case_view_sql(policy.closing_sql))
         engine.execute(LINK_VIEW_SQL)
-        return engine.sql(
-            "SELECT case_no, unit_code, coalesce(handler_key, '') AS handler_key, category, accepted_on,"
-            f" CAST(closed_on AS DATE) AS closed_on, archive_accepted_on, coalesce(({policy.due_sql or 'false'}), false) AS due"
-            " FROM v_case t ORDER BY case_no"
-        ).to_arrow_table()
+        with _rule(policy, "due_for_archive"):
+            return engine.sql(
+                "SELECT case_no, unit_code, coalesce(handler_key, '') AS handler_key, category, accepted_on,"
+                f" CAST(closed_on AS DATE) AS closed_on, archive_accepted_on, coalesce(({policy.due_sql or 'false'}), false) AS due"
+                " FROM v_case t ORDER BY case_no"
+            ).to_arrow_table()
 
 
 def _empty(entity: str) -> pa.Table:
@@ -137,21 +150,24 @@ def _load_policy(
     engine.execute(
         "CREATE TEMP TABLE scope_unit AS SELECT unnest($units) AS unit_code", {"units": list(units)}
     )
-    engine.execute(case_view_sql(policy.closing_sql))
+    with _rule(policy, "closing"):
+        engine.execute(case_view_sql(policy.closing_sql))
     engine.execute(LINK_VIEW_SQL)
     for grain in GRAINS:
         if grain != "case":
             engine.execute(grain_view_sql(grain))
-    engine.execute(
-        f"CREATE TEMP TABLE case_gate AS SELECT case_no, coalesce(({policy.gate_sql}), false) AS final FROM v_case t"
-    )
+    with _rule(policy, "gate.final_when"):
+        engine.execute(
+            f"CREATE TEMP TABLE case_gate AS SELECT case_no, coalesce(({policy.gate_sql}), false) AS final FROM v_case t"
+        )
     engine.execute("CREATE TEMP TABLE special_case (case_no VARCHAR, coefficient_id VARCHAR)")
     for each in policy.coefficients:
         if each.when_sql:
-            engine.execute(
-                f"INSERT INTO special_case SELECT case_no, $id FROM v_case t WHERE ({each.when_sql})",
-                {"id": each.id},
-            )
+            with _rule(policy, f"coefficients {each.id}"):
+                engine.execute(
+                    f"INSERT INTO special_case SELECT case_no, $id FROM v_case t WHERE ({each.when_sql})",
+                    {"id": each.id},
+                )
         if each.declared:
             engine.execute(
                 "INSERT INTO special_case SELECT DISTINCT case_no, $id FROM fact_declaration"
@@ -167,7 +183,8 @@ def _make_items(engine: duckdb.DuckDBPyConnection, policy: Policy, period: Perio
         " code VARCHAR, item_label VARCHAR, day DATE, actor VARCHAR, fact_hash VARCHAR)"
     )
     for name in sorted(policy.measure_sql):
-        engine.execute(f"INSERT INTO item {policy.measure_sql[name]}", window)
+        with _rule(policy, name):
+            engine.execute(f"INSERT INTO item {policy.measure_sql[name]}", window)
     twice = engine.execute(
         "SELECT measure, item_key, count(*) FROM item GROUP BY ALL HAVING count(*) > 1 ORDER BY ALL LIMIT 1"
     ).fetchone()

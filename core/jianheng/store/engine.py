@@ -107,17 +107,21 @@ def open_store(url: str | sa.URL) -> sa.Engine:
     """
     engine = open_engine(url)
     try:
-        check_connection(engine)
-        has, wanted = schema_state(engine)
-        if has is None:
-            upgrade(engine)
-        elif has != wanted:
-            known = has in _known_revisions()
-            raise StopError("store-outdated" if known else "store-newer", has=has, wanted=wanted)
+        _make_ready(engine)
     except BaseException:
         engine.dispose()
         raise
     return engine
+
+
+def _make_ready(engine: sa.Engine) -> None:
+    check_connection(engine)
+    has, wanted = schema_state(engine)
+    if has is None:
+        upgrade(engine)
+    elif has != wanted:
+        known = has in _known_revisions()
+        raise StopError("store-outdated" if known else "store-newer", has=has, wanted=wanted)
 
 
 def _known_revisions() -> set[str]:

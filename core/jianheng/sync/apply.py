@@ -109,8 +109,11 @@ def _refuse_unknown_references(
             told = problem(
                 "row-unknown-reference",
                 entity=place.entity.label,
+                entity_name=place.entity.name,
                 column=column.label,
+                column_name=column.name,
                 target=target.label,
+                target_name=target.name,
                 value=value,
                 at=fact.locator,
             )

@@ -10,9 +10,7 @@ from jianheng.sync.apply import Place
 
 def kept(connection: sa.Connection, place: Place, fingerprint: str) -> str | None:
     """Return how far a stream was read, if it was read the way it is read now."""
-    row = connection.execute(
-        sa.select(CURSOR.c.cursor, CURSOR.c.mapping_hash).where(*_of(place))
-    ).first()
+    row = connection.execute(sa.select(CURSOR.c.cursor, CURSOR.c.mapping_hash).where(*_of(place))).first()
     return row.cursor if row is not None and row.mapping_hash == _short(fingerprint) else None
 
 

@@ -4,7 +4,6 @@ Rows, cursor and quarantine of a batch are committed together, so a crash betwee
 nothing and repeats nothing. A stream that fails keeps what it committed; streams that need it wait.
 """
 
-import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -20,8 +19,8 @@ from jianheng.facts.entities import ENTITIES
 from jianheng.store import fact_versions
 from jianheng.store.engine import now_us
 from jianheng.store.runs import PART, begin_run, end_run
-from jianheng.store.tables import CURSOR, FACTS
-from jianheng.sync import quarantine
+from jianheng.store.tables import FACTS
+from jianheng.sync import cursors, quarantine
 from jianheng.sync.apply import Place, Seen, apply_rows
 from jianheng.sync.counts import Counts, SourceReport, StreamReport
 
@@ -53,6 +52,7 @@ def sync_source(
     *,
     only: Iterable[str] = (),
     whole: bool = True,
+    full: bool = False,
     accept_mass_change: bool = False,
     progress: Progress = lambda _stream, _rows: None,
 ) -> SourceReport:
@@ -64,6 +64,7 @@ def sync_source(
         reader: the source.
         only: the streams to read; all when empty.
         whole: these streams are all that this deployment reads; a run of fewer does not make the source complete.
+        full: read everything again, whatever the cursors say.
         accept_mass_change: somebody has confirmed that many records did vanish.
         progress: told as rows come.
 
@@ -87,7 +88,7 @@ def sync_source(
                 told = problem("sync-stream-waits", source=reader.name, stream=stream.name, waits_for=names)
                 report = StreamReport(stream.name, stream.entity, "skipped", Counts(), (told,))
             else:
-                report = _sync_stream(store, place, reader, stream, accept_mass_change, progress)
+                report = _sync_stream(store, place, reader, stream, accept_mass_change, progress, full=full)
             if report.state != "done":
                 broken.add(stream.entity)
             reports.append(report)
@@ -139,14 +140,20 @@ def _sync_stream(
     stream: Stream,
     accept_mass_change: bool,
     progress: Progress,
+    *,
+    full: bool,
 ) -> StreamReport:
     counts = Counts()
     try:
         if stream.mode == "snapshot":
             counts = counts + _read_snapshot(store, place, reader, stream, accept_mass_change, progress)
         else:
-            counts = counts + _replay(store, place)
-            for batch_counts in _read_cursor(store, place, reader, stream, accept_mass_change, progress):
+            cursor = _where_to_go_on(store, place, reader, full=full)
+            if cursor is not None:
+                counts = counts + _replay(store, place)
+            for batch_counts in _read_cursor(
+                store, place, reader, stream, cursor, accept_mass_change, progress
+            ):
                 counts = counts + batch_counts
     except JianhengError as error:
         return StreamReport(stream.name, stream.entity, "failed", counts, error.problems, error.recovery)
@@ -167,17 +174,28 @@ def _rows(batch: Batch) -> Sequence[Mapping[str, Any]]:
     return batch.rows.to_pylist() if isinstance(batch.rows, pa.Table) else batch.rows
 
 
+def _where_to_go_on(store: sa.Engine, place: Place, reader: Reader, *, full: bool) -> str | None:
+    """Return the cursor to read from; None to read everything again.
+
+    What was rejected may be mended at the source without looking changed, so while something is in
+    quarantine everything is read again, less and less often the longer it stays there.
+    """
+    with store.begin() as connection:
+        again = full or quarantine.count_sync(connection, place.office, place.source, place.stream)
+        return None if again else cursors.kept(connection, place, reader.fingerprint)
+
+
 def _read_cursor(
     store: sa.Engine,
     place: Place,
     reader: Reader,
     stream: Stream,
+    cursor: str | None,
     accept_mass_change: bool,
     progress: Progress,
 ) -> Iterator[Counts]:
-    with store.connect() as connection:
-        cursor = _cursor(connection, place, reader.fingerprint)
     known_refs: dict[str, set[str]] = {}
+    rejected: set[str] = set()
     read = 0
     try:
         for batch in reader.read(stream.name, cursor):
@@ -188,17 +206,20 @@ def _read_cursor(
                 _settle(connection, now, applied.taken, applied.rejects)
                 place.met.update(fact.key for fact in applied.taken if not fact.deleted)
                 if batch.cursor is not None:
-                    _keep_cursor(connection, now, batch.cursor, reader.fingerprint)
+                    cursors.keep(connection, now, batch.cursor, reader.fingerprint)
+            rejected |= {reject.locator for reject in applied.rejects}
             read += len(rows)
             progress(stream.name, read)
             yield applied.counts
     except EmptiedError:
+        read, cursor = 0, None
+    if cursor is not None:
+        return
+    if read == 0:
         yield _empty(store, place, stream, accept_mass_change)
         return
-    if read == 0 and cursor is None and not stream.may_be_empty:
-        raise StopError(
-            "sync-empty-source", source=place.source, stream=stream.name, entity=place.entity.label
-        )
+    with store.begin() as connection:  # all was read: a row that did not come again is not there any more
+        _close_gone(connection, place, rejected)
 
 
 def _empty(store: sa.Engine, place: Place, stream: Stream, accept_mass_change: bool) -> Counts:
@@ -206,12 +227,21 @@ def _empty(store: sa.Engine, place: Place, stream: Stream, accept_mass_change: b
     with store.begin() as connection:
         now = _moment(connection, place)
         gone = fact_versions.live_keys(connection, place.entity, place.office, place.source, place.stream)
-        _guard(place, stream, len(gone), len(gone), False, accept_mass_change)
+        if gone and not accept_mass_change:  # even a few: such a source marks what it deletes
+            raise _mass_change(place, stream, len(gone), len(gone))
+        if not gone and not stream.may_be_empty:
+            raise _empty_source(place, stream)
         fact_versions.bury(connection, place.entity, place.office, place.source, gone, now.at, place.run_id)
-        left = quarantine.held(connection, place.office, place.source, place.stream)
-        quarantine.close(connection, [entry.quarantine_id for entry in left], "gone", place.run_id)
-        connection.execute(sa.delete(CURSOR).where(*_cursor_of(place)))
+        _close_gone(connection, now, set())
+        cursors.forget(connection, now)
     return Counts(vanished=len(gone))
+
+
+def _close_gone(connection: sa.Connection, place: Place, rejected: set[str]) -> None:
+    """Close what is in quarantine and was not rejected again in a read of everything: the source mended it away."""
+    left = quarantine.held(connection, place.office, place.source, place.stream)
+    vanished = [entry.quarantine_id for entry in left if entry.locator not in rejected]
+    quarantine.close(connection, vanished, "gone", place.run_id)
 
 
 def _read_snapshot(
@@ -228,23 +258,21 @@ def _read_snapshot(
     with store.begin() as connection:
         now = _moment(connection, place)
         before = fact_versions.live_keys(connection, place.entity, place.office, place.source, place.stream)
-        taken_locators: set[str] = set()
+        rejected: set[str] = set()
         for batch in reader.read(stream.name, None):
             rows = _rows(batch)
             applied = apply_rows(connection, now, rows, seen)
             _settle(connection, now, applied.taken, applied.rejects)
-            taken_locators |= {reject.locator for reject in applied.rejects}
+            rejected |= {reject.locator for reject in applied.rejects}
             counts = counts + applied.counts
             progress(stream.name, counts.emitted)
         present = {key for key, fact in seen.keys.items() if not fact.deleted}
         place.met.update(present)
         gone = before - seen.keys.keys() - seen.rejected - place.met
-        gone -= _unreadable(connection, now, gone, taken_locators)
+        gone -= _unreadable(connection, now, gone, rejected)
         _guard(place, stream, len(before), len(gone), bool(present or seen.rejected), accept_mass_change)
         fact_versions.bury(connection, place.entity, place.office, place.source, gone, now.at, place.run_id)
-        left = quarantine.held(connection, place.office, place.source, place.stream)
-        vanished = [entry.quarantine_id for entry in left if entry.locator not in taken_locators]
-        quarantine.close(connection, vanished, "gone", place.run_id)
+        _close_gone(connection, now, rejected)
     return counts + Counts(vanished=len(gone))
 
 
@@ -264,21 +292,27 @@ def _guard(
     place: Place, stream: Stream, before: int, gone: int, anything: bool, accept_mass_change: bool
 ) -> None:
     if not anything and not before and not stream.may_be_empty:
-        raise StopError(
-            "sync-empty-source", source=place.source, stream=stream.name, entity=place.entity.label
-        )
+        raise _empty_source(place, stream)
     mass = gone >= MASS_CHANGE_AT_LEAST and gone * 100 > before * MASS_CHANGE_PERCENT
     emptied = bool(before) and gone == before and not stream.may_be_empty
     if (mass or emptied) and not accept_mass_change:
-        raise AskError(
-            "sync-mass-change",
-            source=place.source,
-            stream=stream.name,
-            entity=place.entity.label,
-            gone=gone,
-            before=before,
-            percent=MASS_CHANGE_PERCENT,
-        )
+        raise _mass_change(place, stream, before, gone)
+
+
+def _empty_source(place: Place, stream: Stream) -> StopError:
+    return StopError("sync-empty-source", source=place.source, stream=stream.name, entity=place.entity.label)
+
+
+def _mass_change(place: Place, stream: Stream, before: int, gone: int) -> AskError:
+    return AskError(
+        "sync-mass-change",
+        source=place.source,
+        stream=stream.name,
+        entity=place.entity.label,
+        gone=gone,
+        before=before,
+        percent=MASS_CHANGE_PERCENT,
+    )
 
 
 def _settle(
@@ -314,31 +348,3 @@ def _replay(store: sa.Engine, place: Place) -> Counts:
         applied = apply_rows(connection, now, again, Seen())
         _settle(connection, now, applied.taken, applied.rejects)
     return applied.counts
-
-
-def _cursor_of(place: Place) -> tuple[sa.ColumnElement[bool], ...]:
-    return (CURSOR.c.office == place.office, CURSOR.c.source == place.source, CURSOR.c.stream == place.stream)
-
-
-def _cursor(connection: sa.Connection, place: Place, fingerprint: str) -> str | None:
-    row = connection.execute(
-        sa.select(CURSOR.c.cursor, CURSOR.c.mapping_hash).where(*_cursor_of(place))
-    ).first()
-    return row.cursor if row is not None and row.mapping_hash == _short(fingerprint) else None
-
-
-def _short(fingerprint: str) -> str:
-    return hashlib.blake2b(fingerprint.encode(), digest_size=16).hexdigest()
-
-
-def _keep_cursor(connection: sa.Connection, place: Place, cursor: str, fingerprint: str) -> None:
-    values = {
-        "cursor": cursor,
-        "mapping_hash": _short(fingerprint),
-        "moved_at": place.at,
-        "run_id": place.run_id,
-    }
-    moved = connection.execute(sa.update(CURSOR).where(*_cursor_of(place)).values(**values))
-    if moved.rowcount == 0:
-        key = {"office": place.office, "source": place.source, "stream": place.stream}
-        connection.execute(sa.insert(CURSOR).values(**key, **values))

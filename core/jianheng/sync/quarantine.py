@@ -18,6 +18,9 @@ from jianheng.store.bulk import chunks
 from jianheng.store.engine import now_us
 from jianheng.store.tables import QUARANTINE
 
+LOST = "row-duplicate-key"
+"""The code of a row that lost against another of the same key: tried alone it would win."""
+
 
 @dataclass(frozen=True, slots=True)
 class Held:
@@ -103,6 +106,21 @@ def hold(
         opened[place] = int(connection.execute(added.returning(QUARANTINE.c.quarantine_id)).scalar_one())
 
 
+def count_sync(connection: sa.Connection, office: str, source: str, stream: str) -> bool:
+    """Count one more sync for what nothing tries again; return whether it is time to read everything again.
+
+    It is when an entry has been tried once, twice, four times, eight times: the mend usually comes soon,
+    and a row that nobody ever mends must not make every sync a full one.
+    """
+    opened = _is_open(office, source, stream)
+    tried = list(connection.scalars(sa.select(QUARANTINE.c.attempts).where(*opened)))
+    if any(count & (count - 1) == 0 for count in tried):
+        return True
+    lost = QUARANTINE.c.problems.contains(LOST)
+    connection.execute(sa.update(QUARANTINE).where(*opened, lost).values(attempts=QUARANTINE.c.attempts + 1))
+    return False
+
+
 def _open_by_place(connection: sa.Connection, office: str, source: str, stream: str) -> dict[str, int]:
     rows = connection.execute(
         sa.select(QUARANTINE.c.quarantine_id, QUARANTINE.c.locator, QUARANTINE.c.payload_hash).where(
@@ -131,7 +149,7 @@ def held(connection: sa.Connection, office: str, source: str, stream: str) -> li
             row.quarantine_id,
             row.record_key,
             row.locator,
-            any(each["code"] == "row-duplicate-key" for each in json.loads(row.problems)),
+            any(each["code"] == LOST for each in json.loads(row.problems)),
             json.loads(row.payload),
         )
         for row in rows

@@ -105,16 +105,26 @@ def examine(
         yield from _adapter(session, "source", name)
     for name in deployment.targets:
         yield from _adapter(session, "target", name)
+    yield from _last_looks(session, deployment, secrets, store_check, policy_check)
+
+
+def _last_looks(
+    session: Session,
+    deployment: Deployment,
+    secrets: Mapping[str, Secret],
+    store_check: StoreCheck | None,
+    policy_check: PolicyCheck | None,
+) -> Iterator[Check]:
+    looks: list[tuple[str, str, Callable[[], Iterable[Finding]]]] = []
     if store_check is not None:
-        try:
-            yield from _found("store", "", store_check(deployment, secrets))
-        except JianhengError as error:
-            yield from _failed("store", "", error.problems)
+        looks.append(("store", "store", lambda: store_check(deployment, secrets)))
     if policy_check is not None:
+        looks.append(("policy", deployment.policy.pack, lambda: policy_check(session)))
+    for area, subject, look in looks:
         try:
-            yield from _found("policy", deployment.policy.pack, policy_check(session))
+            yield from _found(area, subject, look())
         except JianhengError as error:
-            yield from _failed("policy", deployment.policy.pack, error.problems)
+            yield from _failed(area, subject, error.problems)
 
 
 def _libraries() -> Iterator[Check]:

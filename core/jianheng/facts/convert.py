@@ -67,6 +67,18 @@ def _printable(text: str) -> str:
     return text
 
 
+def _text_reader(limit: int) -> Callable[[object], str | None]:
+    """Return what reads a text of at most ``limit`` characters; most cells of most rows pass here."""
+
+    def read(value: object) -> str | None:
+        text = _as_text(value)
+        if text is not None and len(text) > limit:
+            raise _UnfitError("row-text-too-long", length=len(text), limit=limit)
+        return text
+
+    return read
+
+
 def _as_text(value: object) -> str | None:
     return _printable((value if type(value) is str else str(value)).strip()) or None
 
@@ -147,8 +159,6 @@ def _as_attributes(value: object) -> str | None:
 
 
 _CONVERTERS: dict[str, Callable[[object], Value]] = {
-    "text": _as_text,
-    "code": _as_text,
     "date": _as_day,
     "datetime": _as_moment,
     "integer": _as_integer,
@@ -159,13 +169,15 @@ _CONVERTERS: dict[str, Callable[[object], Value]] = {
 
 
 @cache
-def _plan(entity: Entity) -> tuple[tuple[str, Callable[[object], Value], int, Column], ...]:
-    def limit(column: Column) -> int:
+def _plan(entity: Entity) -> tuple[tuple[str, Callable[[object], Value], Column], ...]:
+    def reader(column: Column) -> Callable[[object], Value]:
         if column is entity.key or column.ref:
-            return KEY_LIMIT
-        return CODE_LIMIT if column.type == "code" else TEXT_LIMIT
+            return _text_reader(KEY_LIMIT)
+        return _CONVERTERS.get(column.type) or _text_reader(
+            CODE_LIMIT if column.type == "code" else TEXT_LIMIT
+        )
 
-    return tuple((column.name, _CONVERTERS[column.type], limit(column), column) for column in entity.columns)
+    return tuple((column.name, reader(column), column) for column in entity.columns)
 
 
 @cache
@@ -195,22 +207,14 @@ def _fault(entity: Entity, column: Column, code: str, at: str, **fields: object)
     return problem(code, **named, at=at, **fields)
 
 
-def _fit(
-    entity: Entity, converter: Callable[[object], Value], limit: int, column: Column, raw: object, at: str
-) -> Value | Problem:
-    """Return the typed value of one filled cell, or why it has none."""
-    try:
-        value = converter(raw)
-    except _UnfitError as unfit:
-        return _fault(entity, column, unfit.code, at, value=shown(raw), **unfit.fields)
-    if value is None:
-        return _fault(entity, column, "row-missing-value", at) if column.required else None
-    if type(value) is str and len(value) > limit:
-        return _fault(entity, column, "row-text-too-long", at, length=len(value), limit=limit)
-    if column.allowed and value not in column.allowed:
-        allowed = "、".join(column.allowed)
-        return _fault(entity, column, "row-unknown-code", at, value=shown(value), allowed=allowed)
-    return value
+def _why_unfit(entity: Entity, column: Column, raw: object, at: str, unfit: _UnfitError) -> Problem:
+    return _fault(entity, column, unfit.code, at, value=shown(raw), **unfit.fields)
+
+
+def _why_unknown(entity: Entity, column: Column, value: object, at: str) -> Problem:
+    return _fault(
+        entity, column, "row-unknown-code", at, value=shown(value), allowed="、".join(column.allowed)
+    )
 
 
 def convert(entity: Entity, row: Mapping[str, Any]) -> Fact | Reject:
@@ -218,39 +222,46 @@ def convert(entity: Entity, row: Mapping[str, Any]) -> Fact | Reject:
 
     A deleted row needs only its key: sources blank the rest.
     """
-    deleted = bool(row.get("_deleted"))
-    locator = _storable(row.get("_locator"))
-    faults: list[Problem] = []
+    at = _storable(row.get("_locator"))
+    faults: list[tuple[Column, Problem]] = []
     values: list[Value] = []
-    for name, converter, limit, column in _plan(entity):
+    for name, read, column in _plan(entity):
         raw = row.get(name)
-        if raw is None:
-            value: Value | Problem = None
+        value: Value = None
+        if raw is not None:
+            try:
+                value = read(raw)
+            except _UnfitError as unfit:
+                faults.append((column, _why_unfit(entity, column, raw, at, unfit)))
+                values.append(None)
+                continue
+        if value is None:
             if column.required:
-                value = _fault(entity, column, "row-missing-value", locator)
-        else:
-            value = _fit(entity, converter, limit, column, raw, locator)
-        if isinstance(value, Problem):
-            if not deleted or column is entity.key:
-                faults.append(value)
+                faults.append((column, _fault(entity, column, "row-missing-value", at)))
+        elif column.allowed and value not in column.allowed:
+            faults.append((column, _why_unknown(entity, column, value, at)))
             value = None
         values.append(value)
-    unknown = row.keys() - _known(entity)
-    if unknown:
-        columns = "、".join(sorted(unknown))
-        faults.append(
+    return _settle(entity, row, at, values, faults)
+
+
+def _settle(
+    entity: Entity, row: Mapping[str, Any], at: str, values: list[Value], faults: list[tuple[Column, Problem]]
+) -> Fact | Reject:
+    """Return the fact if nothing that matters is wrong."""
+    deleted = bool(row.get("_deleted"))
+    problems = [told for column, told in faults if not deleted or column is entity.key]
+    if not row.keys() <= _known(entity):
+        columns = "、".join(sorted(row.keys() - _known(entity)))
+        problems.append(
             problem(
-                "row-unknown-column",
-                entity=entity.label,
-                entity_name=entity.name,
-                columns=columns,
-                at=locator,
+                "row-unknown-column", entity=entity.label, entity_name=entity.name, columns=columns, at=at
             )
         )
     key = values[0]
-    if faults or not isinstance(key, str):
-        return Reject(_storable(row.get(entity.key.name))[:KEY_LIMIT], locator, tuple(faults), row)
-    return Fact(key, tuple(values), _hash(values), deleted, locator)
+    if problems or not isinstance(key, str):
+        return Reject(_storable(row.get(entity.key.name))[:KEY_LIMIT], at, tuple(problems), row)
+    return Fact(key, tuple(values), _hash(values), deleted, at)
 
 
 def _hash(values: list[Value]) -> str:

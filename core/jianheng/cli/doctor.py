@@ -117,7 +117,7 @@ def _last_looks(
 ) -> Iterator[Check]:
     looks: list[tuple[str, str, Callable[[], Iterable[Finding]]]] = []
     if store_check is not None:
-        looks.append(("store", "store", lambda: store_check(deployment, secrets)))
+        looks.append(("store", "", lambda: store_check(deployment, secrets)))
     if policy_check is not None:
         looks.append(("policy", deployment.policy.pack, lambda: policy_check(session)))
     for area, subject, look in looks:

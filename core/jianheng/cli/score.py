@@ -35,7 +35,17 @@ def score_all(
     store = store_of(session)
     try:
         wanted = periods_of(session, periods)
-        return score_periods(store, subject, policy, wanted, full=full, accept_incomplete=accept_incomplete)
+        with session.progress() as bars:
+            task = bars.add_task(text("cli-help-score"), total=len(wanted))
+            return score_periods(
+                store,
+                subject,
+                policy,
+                wanted,
+                full=full,
+                accept_incomplete=accept_incomplete,
+                progress=lambda _report: bars.advance(task),
+            )
     finally:
         store.dispose()
 

@@ -13,6 +13,7 @@ does not exist is an error with the nearest one named. Domain functions:
 
 import difflib
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import sqlglot
 from sqlglot import exp
@@ -85,13 +86,12 @@ def _compile(tree: exp.Expr, over: View, alias: str, where: str) -> exp.Expr:
             raise _WrongError(problem("rule-not-allowed", where=where, what=node.sql(dialect="duckdb")))
         if isinstance(node, exp.Column):
             return _column(node, over, alias, where)
-        copy = node.copy()
-        for name, value in node.args.items():
-            if isinstance(value, exp.Expr):
-                copy.set(name, visit(value))
-            elif isinstance(value, list):
-                copy.set(name, [visit(each) if isinstance(each, exp.Expr) else each for each in value])
-        return copy
+        return type(node)(**{name: part(value) for name, value in node.args.items()})
+
+    def part(value: Any) -> Any:
+        if isinstance(value, list):
+            return [part(each) for each in value]
+        return visit(value) if isinstance(value, exp.Expr) else value
 
     return visit(tree)
 

@@ -1,6 +1,6 @@
 """A scoring run: what changed, what the kernel says of it, which ledger lines that moves, who stands where."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -69,6 +69,7 @@ def score_periods(
     *,
     full: bool = False,
     accept_incomplete: bool = False,
+    progress: Callable[[Report], None] = lambda _report: None,
 ) -> list[Report]:
     """Score an office for some periods and keep the results; each period is one transaction.
 
@@ -79,6 +80,7 @@ def score_periods(
         periods: the windows.
         full: score every case, whatever changed.
         accept_incomplete: score although a source was not read to its end; the result says so.
+        progress: told of each period as it is done.
 
     Raises:
         StopError: there are no facts, the policy is not in force, or the ledger does not balance.
@@ -94,7 +96,11 @@ def score_periods(
         raise AskError("score-sync-incomplete", sources="、".join(incomplete))
     known = {"facts_at": facts_at, "units": list(subject.units), "incomplete": incomplete}
     read: dict[tuple[str, ...] | None, dict[str, pa.Table]] = {}
-    return [_score(store, subject, policy, each, known, read, full=full) for each in periods]
+    reports = []
+    for each in periods:
+        reports.append(_score(store, subject, policy, each, known, read, full=full))
+        progress(reports[-1])
+    return reports
 
 
 def _score(

@@ -1,0 +1,464 @@
+"""The documents tell the truth: what they list is complete, and what they show runs.
+
+``JIANHENG_WRITE_DOCS=1`` rewrites the two generated pages instead of comparing them.
+"""
+
+import ast
+import inspect
+import os
+import re
+import sys
+import tokenize
+import tomllib
+import types
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import get_args
+
+import click
+import pytest
+from pydantic import BaseModel
+
+from jianheng import hookspecs
+from jianheng.cli.app import build
+from jianheng.cli.exit_codes import ExitCode
+from jianheng.cli.session import Session
+from jianheng.cli.sync import sync_all
+from jianheng.config.deployment import Settings
+from jianheng.config.options import Option
+from jianheng.facts.entities import ENTITIES
+from jianheng.facts.entity import Column
+from jianheng.registry.hooks import HOOKS, register
+from jianheng.registry.manifest import Manifest
+from jianheng.rules.expression import FUNCTIONS
+from jianheng.scoring.examples import check_examples
+from jianheng.scoring.policy import load_policy
+
+ROOT = Path(__file__).parents[1]
+DOCS = ROOT / "docs"
+PAGES = sorted(
+    [*DOCS.rglob("*.md"), *(ROOT / name for name in ("README.md", "README.zh-CN.md", "CONTRIBUTING.md"))]
+)
+MOST_CODE_LINES = 25
+SHARED = {"--config", "--json", "--verbose", "--quiet", "--lang", "--help"}
+
+
+def page(name: str) -> str:
+    return (DOCS / name).read_text(encoding="utf-8")
+
+
+def shown(file: Path) -> str:
+    return file.relative_to(ROOT).as_posix()
+
+
+def blocks(text: str) -> Iterator[tuple[str, str, str]]:
+    """Yield the code blocks of a page: language, the rest of the opening line, content."""
+    for found in re.finditer(r"^```(\w*) ?([^\n]*)\n(.*?)^```$", text, re.MULTILINE | re.DOTALL):
+        yield found[1], found[2].strip(), found[3]
+
+
+def files(text: str, folder: Path) -> Path:
+    """Write the code blocks that carry a path, as a reader would; return the folder."""
+    for _, name, content in blocks(text):
+        if "." in name:
+            file = folder / name
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(content, encoding="utf-8")
+    return folder
+
+
+def section(text: str, heading: str) -> str:
+    """Return what stands under a heading of the second level that begins so, or nothing."""
+    found = re.search(
+        rf"^## {re.escape(heading)}(?![\w-])[^\n]*\n(.*?)(?=^## |\Z)", text, re.MULTILINE | re.DOTALL
+    )
+    return found[1] if found else ""
+
+
+def first_cells(text: str) -> set[str]:
+    """Return every code word in the first cells of a page's tables."""
+    return {
+        word
+        for row in re.findall(r"^\|([^|]*)\|", text, re.MULTILINE)
+        for word in re.findall(r"`([^`]+)`", row)
+    }
+
+
+# Hooks.
+
+
+def hooks() -> dict[str, str]:
+    """Return the signature of every hook as it is written in the specification."""
+    tree = ast.parse(inspect.getsource(hookspecs))
+    functions = [node for node in tree.body if isinstance(node, ast.FunctionDef)]
+    return {
+        each.name: f"def {each.name}({ast.unparse(each.args)}) -> {ast.unparse(each.returns)}"
+        for each in functions
+        if each.returns is not None
+    }
+
+
+def test_every_hook_has_a_section_with_its_exact_signature():
+    assert set(HOOKS.values()) == set(hooks())
+    text = page("hooks.md")
+    written = {
+        name: [content.strip() for _, label, content in blocks(section(text, name)) if label == "signature"]
+        for name in hooks()
+    }
+    assert {name: [signature] for name, signature in hooks().items()} == written
+
+
+def test_every_hook_has_a_test_with_its_name():
+    names = [
+        node.name
+        for file in (ROOT / "tests").rglob("test_*.py")
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+        if isinstance(node, ast.FunctionDef) and node.name.startswith("test_")
+    ]
+    missing = [hook for hook in hooks() if not any(hook in re.split("_", name) for name in names)]
+    assert missing == []
+
+
+def test_the_hooks_sources_targets_and_policies_work_as_their_page_shows(tmp_path):
+    """The example of each section registers, and gives what it says it gives."""
+    for kind, hook in HOOKS.items():
+        (example,) = [each for _, label, each in blocks(section(page("hooks.md"), hook)) if label == ""]
+        (name,) = re.findall(r'"([a-z-]+)"', example)
+        module = types.ModuleType("example")
+        vars(module).update(
+            hookimpl=hookspecs.hookimpl,
+            Path=Path,
+            AcmeHR=dict,
+            AcmeBoard=list,
+            __file__=str(tmp_path / "plugin.py"),
+        )
+        exec(example, vars(module))  # noqa: S102 the page's own example is what is tested
+        manifest = Manifest(
+            id=name,
+            kind=(kind,),
+            contract=1,
+            maturity="bronze",
+            label={"zh": "例", "en": "example"},
+            streams=("person",),
+            publications=("scores",),
+        )
+        given = register(manifest, module)
+        assert {
+            "source": [*given.sources],
+            "target": [*given.targets],
+            "policies": [each.name for each in given.folders],
+        }[kind] == [name]
+
+
+# The command line, the deployment, the manifest.
+
+
+def commands(command: click.Command, path: str) -> Iterator[tuple[str, click.Command]]:
+    """Yield every command with its full name, groups too."""
+    yield path, command
+    if isinstance(command, click.Group):
+        for name, each in command.commands.items():
+            yield from commands(each, f"{path} {name}")
+
+
+def options(command: click.Command) -> set[str]:
+    """Return the long names of a command's options."""
+    return {
+        name
+        for each in command.params
+        if isinstance(each, click.Option)
+        for name in (*each.opts, *each.secondary_opts)
+        if name.startswith("--")
+    }
+
+
+def option_names(text: str) -> set[str]:
+    """Return the long options in the first cells of a page's tables."""
+    return {word.partition(" ")[0] for word in first_cells(text) if word.startswith("--")}
+
+
+def test_every_command_and_option_is_documented_and_no_other():
+    text = page("cli.md")
+    assert {*SHARED, "--version"} == option_names(section(text, "Options of every command"))
+    for path, command in commands(build(), "jianheng"):
+        if isinstance(command, click.Group):
+            assert f"`{path}`" in text or path == "jianheng"
+            assert options(command) <= {*SHARED, "--version"}
+            continue
+        told = section(text, f"`{path}")
+        assert told, f"docs/cli.md has no section for {path}"
+        assert option_names(told) == options(command) - SHARED
+
+
+def test_every_exit_code_is_documented():
+    rows = re.findall(r"^\| (\d+) \| (\w+) \|", section(page("cli.md"), "Exit codes"), re.MULTILINE)
+    assert {each.name: each.value for each in ExitCode} == {name: int(value) for value, name in rows}
+
+
+@pytest.mark.parametrize("file", PAGES, ids=shown)
+def test_every_command_that_a_page_shows_exists(file):
+    known = {path.partition(" ")[2] for path, command in commands(build(), "jianheng")}
+    lines = [
+        line.strip().removeprefix("$ ")
+        for _, _, content in blocks(file.read_text(encoding="utf-8"))
+        for line in content.splitlines()
+    ]
+    for words in [
+        re.split(r"[ ;&|)]+", line.partition("#")[0]) for line in lines if line.startswith("jianheng ")
+    ]:
+        named = [word for word in words[1:] if word and not word.startswith("-") and word not in ("en", "zh")]
+        assert not named or named[0] in known, " ".join(words)
+
+
+def keys(model: type[BaseModel], under: str = "") -> Iterator[str]:
+    """Yield every key of a deployment, names of one's own as NAME."""
+    for name, field in model.model_fields.items():
+        path = f"{under}{name}"
+        annotated = [field.annotation, *get_args(field.annotation)]
+        inner = [each for each in annotated if isinstance(each, type) and issubclass(each, BaseModel)]
+        if inner:
+            yield from keys(inner[0], f"{path}.NAME." if field.annotation not in inner else f"{path}.")
+        else:
+            yield path
+
+
+def test_every_key_of_a_deployment_is_documented_and_no_other():
+    assert {*keys(Settings), "extends"} == first_cells(section(page("configuration.md"), "Keys"))
+
+
+def test_every_option_of_the_shipped_adapters_is_documented():
+    rows = section(page("configuration.md"), "Options of the shipped adapters").splitlines()
+    for file in (ROOT / "adapters").rglob("adapter.toml"):
+        manifest = tomllib.loads(file.read_text(encoding="utf-8"))
+        (row,) = [each for each in rows if f"`{manifest['id']}`" in each]
+        missing = [name for name in (*manifest["options"], *manifest["secrets"]) if f"`{name}`" not in row]
+        assert missing == [], manifest["id"]
+
+
+def test_every_key_of_a_manifest_is_documented_and_no_other():
+    wanted = {*Manifest.model_fields, *(f"options.NAME.{name}" for name in Option.model_fields)}
+    assert wanted == first_cells(section(page("vendor-guide.md"), "The manifest"))
+
+
+# Generated pages.
+
+
+def cell(text: object) -> str:
+    return str(text).replace("|", "\\|")
+
+
+def notes(column: Column) -> str:
+    told = []
+    if column.required:
+        told.append("needed")
+    if column.ref:
+        told.append(f"key of `{column.ref}`" + (", which must be known" if column.strict else ""))
+    if column.allowed:
+        told.append("one of " + ", ".join(f"`{each}`" for each in column.allowed))
+    if column.privacy != "none":
+        told.append({"staff": "names staff", "party": "names a party: pseudonym only"}[column.privacy])
+    return "; ".join(told)
+
+
+def facts_page() -> str:
+    lines = [
+        "# Facts",
+        "",
+        "Every entity and column, as declared in `core/jianheng/facts/entities.py`. Generated: don't edit by hand.",
+        "",
+        "The first column is the key, unique within an office and a source. `code` is text from a catalogue, `datetime` is",
+        "Asia/Shanghai wall time, `attributes` is a mapping of what core does not know. A row that lacks a needed value, or names",
+        "a record that must be known and is not, is quarantined.",
+    ]
+    for entity in ENTITIES.values():
+        time = f" Business time: `{entity.business_time}`." if entity.business_time else ""
+        lines += ["", f"## {entity.name} {entity.label}", "", f"{entity.grain}.{time}", ""]
+        lines += ["| column | 中文 | type | |", "| --- | --- | --- | --- |"]
+        lines += [
+            f"| `{each.name}` | {each.label} | {each.type} | {notes(each)} |" for each in entity.columns
+        ]
+    return "\n".join(lines) + "\n"
+
+
+def message_files() -> dict[str, Path]:
+    core = {file.stem: file for file in (ROOT / "core" / "jianheng" / "messages").glob("*.toml")}
+    adapters = {file.parent.name: file for file in (ROOT / "adapters").rglob("messages.toml")}
+    return dict(sorted(core.items())) | dict(sorted(adapters.items()))
+
+
+def errors_page() -> str:
+    lines = [
+        "# Errors",
+        "",
+        "Every error by its code, in Chinese and English; words in braces are filled in. Generated from the message files:",
+        "don't edit by hand. What to do on which exit code: [cli.md](cli.md#exit-codes).",
+    ]
+    for area, file in message_files().items():
+        errors = {
+            code: entry
+            for code, entry in tomllib.loads(file.read_text(encoding="utf-8")).items()
+            if isinstance(entry["zh"], Mapping)
+        }
+        lines += ["", f"## {area}"] if errors else []
+        for code, entry in sorted(errors.items()):
+            lines += ["", f"### {code}", "", "| | 中文 | English |", "| --- | --- | --- |"]
+            for part, label in (
+                ("what", "what 问题"),
+                ("where", "where 位置"),
+                ("why", "why 影响"),
+                ("do", "do 处理"),
+            ):
+                lines.append(f"| {label} | {cell(entry['zh'][part])} | {cell(entry['en'][part])} |")
+    return "\n".join(lines) + "\n"
+
+
+@pytest.mark.parametrize(("name", "made"), [("facts.md", facts_page), ("errors.md", errors_page)])
+def test_the_generated_pages_are_current(name, made):
+    """When this fails: JIANHENG_WRITE_DOCS=1 python -m pytest tests/test_documentation.py."""
+    if os.environ.get("JIANHENG_WRITE_DOCS") == "1":
+        (DOCS / name).write_text(made(), encoding="utf-8")
+    assert made() == page(name)
+
+
+# Policies.
+
+
+def test_every_condition_function_is_documented_and_used_by_the_pages_pack():
+    told = {word.partition("(")[0] for word in first_cells(section(page("policies.md"), "Conditions"))}
+    assert set(FUNCTIONS) == told
+    measures = next(
+        content for _, name, content in blocks(page("policies.md")) if name.endswith("measures.toml")
+    )
+    assert [each for each in FUNCTIONS if f"{each}(" not in measures] == []
+
+
+def test_the_pack_of_the_policies_page_holds_with_all_its_examples(tmp_path):
+    folder = files(page("policies.md"), tmp_path) / "greenhill"
+    count, problems = check_examples(load_policy(folder))
+    assert [each.message().as_text() for each in problems] == []
+    assert f"{count} 个算例" in page("policies.md")
+
+
+# The vendor's adapter.
+
+
+def code_lines(source: str) -> int:
+    """Return how many lines hold code: no blanks, comments or docstrings."""
+    idle = {
+        tokenize.COMMENT,
+        tokenize.NL,
+        tokenize.NEWLINE,
+        tokenize.INDENT,
+        tokenize.DEDENT,
+        tokenize.ENDMARKER,
+    }
+    tree = ast.parse(source)
+    docstrings = {
+        line
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Expr)
+        and isinstance(node.value, ast.Constant)
+        and isinstance(node.value.value, str)
+        for line in range(node.lineno, (node.end_lineno or node.lineno) + 1)
+    }
+    tokens = tokenize.generate_tokens(iter(source.splitlines(keepends=True)).__next__)
+    return len({token.start[0] for token in tokens if token.type not in idle} - docstrings)
+
+
+@pytest.fixture
+def vendor(tmp_path, monkeypatch):
+    """Install the distribution of the vendor guide where Python finds it; return the folder of an office that uses it."""
+    site = files(page("vendor-guide.md"), tmp_path / "site")
+    project = tomllib.loads((site / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    info = site / f"{project['name'].replace('-', '_')}-{project['version']}.dist-info"
+    info.mkdir()
+    about = f"Metadata-Version: 2.1\nName: {project['name']}\nVersion: {project['version']}\n"
+    (info / "METADATA").write_text(about, encoding="utf-8")
+    points = "".join(f"{name} = {module}\n" for name, module in project["entry-points"]["jianheng"].items())
+    (info / "entry_points.txt").write_text(f"[jianheng]\n{points}", encoding="utf-8")
+    monkeypatch.syspath_prepend(site)
+    office = tmp_path / "office"
+    office.mkdir()
+    use = next(content for _, _, content in blocks(page("vendor-guide.md")) if "[sources.hr]" in content)
+    head = '[office]\ncode = "990101"\nname = "东屿区院"\n[policy]\npack = "laoshan"\nperiods = ["2026"]\n'
+    (office / "deployment.toml").write_text(head + use, encoding="utf-8")
+    people = next(
+        content for _, _, content in blocks(page("vendor-guide.md")) if content.startswith('{"id": 17')
+    )
+    (office / "people.jsonl").write_text(people, encoding="utf-8")
+    yield office
+    sys.modules.pop("acme_hr", None)
+
+
+def synced(office: Path) -> tuple[int, int, list[str]]:
+    """Sync; return rows inserted, rows in quarantine, and the codes of what failed."""
+    session = Session({"JIANHENG_CONFIG": str(office)})
+    reports, failed = sync_all(session)
+    problems = [each.code for report in reports for each in report.problems]
+    inserted = sum(report.counts.inserted for report in reports)
+    return (
+        inserted,
+        sum(report.open_quarantine for report in reports),
+        problems + [each.code for each in failed],
+    )
+
+
+def test_the_adapter_of_the_vendor_guide_syncs_quarantines_and_mends(vendor):
+    people = vendor / "people.jsonl"
+    assert synced(vendor) == (1, 1, [])
+    people.write_text(
+        people.read_text(encoding="utf-8").replace('"no": ""', '"no": "0102"'), encoding="utf-8"
+    )
+    assert synced(vendor) == (1, 0, [])
+    assert synced(vendor) == (0, 0, [])
+    people.unlink()
+    assert synced(vendor) == (0, 0, ["acme-no-file"])
+
+
+def test_the_adapter_of_the_vendor_guide_is_short():
+    source = next(
+        content
+        for language, name, content in blocks(page("vendor-guide.md"))
+        if name == "acme_hr/__init__.py"
+    )
+    assert 0 < code_lines(source) <= MOST_CODE_LINES
+
+
+# Every page.
+
+
+def anchors(text: str) -> set[str]:
+    """Return the anchors of a page's headings, as code hosts make them."""
+    outside = re.sub(r"^```.*?^```$", "", text, flags=re.MULTILINE | re.DOTALL)
+    titles = re.findall(r"^#+ (.+)$", outside, re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", title.lower()).strip().replace(" ", "-") for title in titles}
+
+
+@pytest.mark.parametrize("file", PAGES, ids=shown)
+def test_every_relative_link_leads_somewhere(file):
+    text = re.sub(r"^```.*?^```$", "", file.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
+    broken = []
+    for link in re.findall(r"\]\(([^)\s]+)\)", text):
+        if re.match(r"[a-z]+:", link):
+            continue
+        path, _, anchor = link.partition("#")
+        target = (file.parent / path).resolve() if path else file
+        if not target.exists() or (anchor and anchor not in anchors(target.read_text(encoding="utf-8"))):
+            broken.append(link)
+    assert broken == []
+
+
+@pytest.mark.parametrize("file", PAGES, ids=shown)
+def test_every_toml_block_can_be_read(file):
+    for language, _, content in blocks(file.read_text(encoding="utf-8")):
+        if language == "toml":
+            tomllib.loads(content)
+
+
+@pytest.mark.parametrize("name", ["README.md", "README.zh-CN.md"])
+def test_a_readme_shows_its_two_commands_before_any_other(name):
+    text = (ROOT / name).read_text(encoding="utf-8")
+    lines = [
+        line.partition("#")[0].strip() for _, _, content in blocks(text) for line in content.splitlines()
+    ]
+    assert [line for line in lines if line][:2] == ["make demo", "make test"]

@@ -24,8 +24,8 @@ CONFIGS = ROOT / "configs"
 
 CODE, NAME = "990101", "滨海市东屿区人民检察院"
 OPEN = 253_402_300_799_999_999
-SMALL = World(people=14, cases=90)
-"""Fourteen people fill every department; ninety cases hold every kind of record but few of each."""
+SMALL = World(people=14, cases=60)
+"""Fourteen people fill every department; sixty cases hold every kind of record but few of each."""
 
 SECRET_VARIABLE = "ARCHIVE_CLIENT_SECRET"
 
@@ -90,6 +90,12 @@ class Office:
         return self.folder / "upstream"
 
     @property
+    def store(self) -> Path:
+        """The SQLite file of the store: the only database beside the deployment."""
+        (file,) = self.folder.glob("*.db")
+        return file
+
+    @property
     def file(self) -> Path:
         """The deployment's file."""
         return self.folder / "deployment.toml"
@@ -146,7 +152,7 @@ class Office:
 
     def facts(self, statement: str, **values: object) -> list[dict[str, Any]]:
         """Read from the store."""
-        return rows(f"sqlite:///{self.folder / 'jianheng.db'}", statement, **values)
+        return rows(f"sqlite:///{self.store}", statement, **values)
 
     def versions(self) -> dict[str, int]:
         """How many versions of facts the store holds, by entity."""
@@ -154,7 +160,9 @@ class Office:
 
     def current(self, entity: str) -> int:
         """How many facts of an entity hold now."""
-        told = self.facts(f"select count(*) as n from fact_{entity} where recorded_to = {OPEN} and not deleted")
+        told = self.facts(
+            f"select count(*) as n from fact_{entity} where recorded_to = {OPEN} and not deleted"
+        )
         return int(told[0]["n"])
 
 

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 import structlog
-from office_driver import SECRET_VARIABLE, SMALL, Office, Whole, deploy
 
 from jianheng.facts.entities import ENTITIES
 from jianheng_simulator import CLIENT_SECRET, create, running_archive
+from office_driver import SECRET_VARIABLE, SMALL, Office, Whole, deploy
 
 
 @pytest.fixture
@@ -41,7 +41,7 @@ def office(operator: None, small_upstream: Path, tmp_path: Path) -> Iterator[Off
     folder = tmp_path / "office"
     shutil.copytree(small_upstream, folder / "upstream")
     with running_archive(folder / "upstream") as archive:
-        yield deploy(folder, archive)
+        yield deploy(folder, archive, "2025")
 
 
 @pytest.fixture(scope="session")
@@ -51,8 +51,6 @@ def whole(small_upstream: Path, tmp_path_factory: pytest.TempPathFactory) -> Who
     shutil.copytree(small_upstream, folder / "upstream")
     with pytest.MonkeyPatch.context() as patch, running_archive(folder / "upstream") as archive:
         patch.setenv(SECRET_VARIABLE, CLIENT_SECRET)
-        made = deploy(folder, archive)
+        made = deploy(folder, archive, "2025")
         assert made.sync().code == 0
-        return Whole(
-            {name: made.current(name) for name in ENTITIES}, [run["digest"] for run in made.score()]
-        )
+        return Whole({name: made.current(name) for name in ENTITIES}, [run["digest"] for run in made.score()])

@@ -27,13 +27,14 @@ class Table:
     Attributes:
         stream: what the contract says of it.
         size: rows a batch.
-        fails_after: raise ``error`` after this many batches.
+        error: what reading ends with, if anything.
+        fails_after: the batches that come before it; all when None.
     """
 
     stream: Stream
     size: int = 100
-    fails_after: int | None = None
     error: BaseException | None = None
+    fails_after: int | None = None
     cells: dict[str, tuple[int, dict[str, Any]]] = field(default_factory=dict)
     writes: int = 0
     asked: list[str | None] = field(default_factory=list)
@@ -60,7 +61,8 @@ class Table:
                 raise self.error
             last = str(batch[-1][0]) if self.stream.mode == "cursor" else None
             yield Batch([row for _, row in batch], last)
-        if self.error is not None and (self.fails_after or 0) >= len(batches):
+        late = self.fails_after is None or self.fails_after >= len(batches)
+        if self.error is not None and late:
             raise self.error
 
 

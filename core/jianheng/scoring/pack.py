@@ -6,7 +6,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-Id = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,59}$")]
+ID_PATTERN = r"^[a-z][a-z0-9_]{0,59}$"
+Id = Annotated[str, StringConstraints(pattern=ID_PATTERN)]
 PackId = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,59}$")]
 Level = Literal["nation", "province", "city", "office"]
 

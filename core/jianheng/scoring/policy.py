@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 from jianheng.errors import FaultsError, Problem, StopError, problem
 from jianheng.rules.expression import compile_expression
 from jianheng.rules.measure import Measure, compile_measure
-from jianheng.scoring.pack import AuthorityRow, PointsRow, PolicyFile
+from jianheng.scoring.pack import ID_PATTERN, AuthorityRow, PointsRow, PolicyFile
 from jianheng.scoring.parameters import Declaration, Layer, check_layers
 from jianheng.scoring.policy_check import Draft, check_draft
 from jianheng.scoring.reading import build, read_table, read_toml
@@ -140,8 +141,15 @@ def _read_pack(draft: Draft, folder: Path, file: PolicyFile) -> None:
     if isinstance(measures, Problem):
         draft.problems.append(measures)
     else:
+        draft.named |= measures.keys()
         for each, data in measures.items():
             where = f"{name}/measures.toml"
+            if not re.fullmatch(ID_PATTERN, each):
+                told = f"[{each}]: {ID_PATTERN}"
+                draft.problems.append(
+                    problem("policy-wrong-value", where=where, key="[…]", given=each, told=told)
+                )
+                continue
             measure = build(Measure, data, f"{where} [{each}]")
             if isinstance(measure, list):
                 draft.problems += measure
@@ -171,7 +179,14 @@ def _read_layer(draft: Draft, folder: Path, level: str, name: str) -> Layer:
             draft.problems.append(data)
             continue
         for group, members in data.items():
-            for key, value in members.items() if isinstance(members, Mapping) else ():
+            if not isinstance(members, Mapping):
+                told = f"[{group}.…] values = […]"
+                at = f"{where} [{group}]"
+                draft.problems.append(
+                    problem("policy-wrong-value", where=at, key=group, given=members, told=told)
+                )
+                continue
+            for key, value in members.items():
                 parameter = f"{group}.{key}"
                 declared = build(Declaration, value, f"{where} [{parameter}]")
                 if isinstance(declared, list):

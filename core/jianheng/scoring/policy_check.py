@@ -2,10 +2,10 @@
 
 import difflib
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from jianheng.errors import Problem, problem
-from jianheng.facts.entities import POST_LEVELS, ROLES
+from jianheng.facts.entities import DECLARATION, POST_LEVELS, ROLES
 from jianheng.rules.measure import Measure
 from jianheng.scoring.pack import AuthorityRow, PointsRow, PolicyFile
 from jianheng.scoring.parameters import Layer, resolve
@@ -14,13 +14,18 @@ from jianheng.scoring.points import thousandths
 
 @dataclass(slots=True)
 class Draft:
-    """What has been read of a policy so far, and everything wrong with it."""
+    """What has been read of a policy so far, and everything wrong with it.
+
+    ``named`` holds every measure that a file names, faulty ones too: what counts by a faulty measure
+    does not count by an unknown one, and saying so would bury the fault under its echoes.
+    """
 
     problems: list[Problem]
     layers: list[Layer]
     measures: dict[str, tuple[str, Measure]]
     points: dict[str, tuple[str, PointsRow]]
     authority: list[AuthorityRow]
+    named: set[str] = field(default_factory=set)
 
 
 def check_draft(draft: Draft, file: PolicyFile) -> list[Problem]:
@@ -29,6 +34,7 @@ def check_draft(draft: Draft, file: PolicyFile) -> list[Problem]:
     return [
         *_check_tree(file, where),
         *_check_roles(file, where),
+        *_check_declared(file, where),
         *_check_parameters(draft, file, where),
         *_check_measures(draft, file, where),
         *_check_points(draft, file),
@@ -57,7 +63,8 @@ def _check_tree(file: PolicyFile, where: str) -> list[Problem]:
                 break
             seen.add(at)
             at = parents[at]
-    for ids in ([each.id for each in file.indicators], [each.id for each in file.sheets]):
+    for listed in (file.indicators, file.sheets, file.coefficients):
+        ids = [each.id for each in listed]
         found += [
             problem("policy-id-twice", file=where, id=each)
             for each in sorted(set(ids))
@@ -78,6 +85,12 @@ def _check_roles(file: PolicyFile, where: str) -> list[Problem]:
     return found + _strangers(weights, ROLES, f"{where} team", "role")
 
 
+def _check_declared(file: PolicyFile, where: str) -> list[Problem]:
+    kinds = DECLARATION.column("kind").allowed
+    declared = (each.declared for each in file.coefficients if each.declared)
+    return _strangers(declared, kinds, f"{where} coefficients", "declared")
+
+
 def _check_parameters(draft: Draft, file: PolicyFile, where: str) -> list[Problem]:
     known = sorted({name for layer in draft.layers for name in layer.declarations})
     found = _strangers(
@@ -93,7 +106,7 @@ def _check_parameters(draft: Draft, file: PolicyFile, where: str) -> list[Proble
 
 def _check_measures(draft: Draft, file: PolicyFile, where: str) -> list[Problem]:
     named = [name for each in file.coefficients for name in each.measures]
-    found = _strangers(named, draft.measures, f"{where} coefficients", "measure")
+    found = _strangers(named, draft.named, f"{where} coefficients", "measure")
     if file.team is None:
         teams = [(source, name) for name, (source, each) in draft.measures.items() if each.team]
         found += [problem("policy-team-missing", where=source, measure=name) for source, name in teams]
@@ -106,7 +119,7 @@ def _check_points(draft: Draft, file: PolicyFile) -> list[Problem]:
     actions = [each.id for each in file.vocabulary.actions]
     for name, row in draft.points.values():
         where = f"{name} {row.id}"
-        found += _strangers([row.measure], draft.measures, where, "measure")
+        found += _strangers([row.measure], draft.named, where, "measure")
         found += _strangers([row.indicator], indicators, where, "indicator")
         found += _strangers([row.action] if row.action else [], actions, where, "action")
         found += _strangers(row.role, ROLES, where, "role")
@@ -122,7 +135,7 @@ def _check_points(draft: Draft, file: PolicyFile) -> list[Problem]:
 
 def _check_authority(draft: Draft, file: PolicyFile) -> list[Problem]:
     where = f"{file.id}/authority.csv"
-    found = _strangers((permit.measure for permit in draft.authority), draft.measures, where, "measure")
+    found = _strangers((permit.measure for permit in draft.authority), draft.named, where, "measure")
     found += _strangers((role for permit in draft.authority for role in permit.role), ROLES, where, "role")
     levels = (level for permit in draft.authority for level in permit.post_level)
     found += _strangers(levels, POST_LEVELS, where, "post_level")

@@ -80,7 +80,12 @@ def apply_rows(
 
 def _collision(entity: Entity, fact: Fact, before: Fact, row: Mapping[str, Any]) -> Reject:
     told = problem(
-        "row-duplicate-key", entity=entity.label, value=fact.key, at=fact.locator, other=before.locator
+        "row-duplicate-key",
+        entity=entity.label,
+        entity_name=entity.name,
+        value=fact.key,
+        at=fact.locator,
+        other=before.locator,
     )
     return Reject(fact.key, fact.locator, (told,), row)
 

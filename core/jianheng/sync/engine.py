@@ -5,6 +5,7 @@ nothing and repeats nothing. A stream that fails keeps what it committed; stream
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,7 +14,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
 
 from jianheng.contract import Batch, Stream
-from jianheng.errors import AskError, EmptiedError, JianhengError, StopError, problem
+from jianheng.errors import AskError, EmptiedError, JianhengError, Problem, StopError, problem
 from jianheng.facts.convert import Fact, Reject
 from jianheng.facts.entities import ENTITIES
 from jianheng.store import fact_versions
@@ -73,34 +74,42 @@ def sync_source(
         JianhengError: whatever the source raised while naming its streams.
     """
     streams = _ordered(reader, only)
-    with store.begin() as connection:
-        run_id = begin_run(connection, office, "sync", reader.name)
-    reports: list[StreamReport] = []
-    broken: set[str] = set()
-    met: dict[str, set[str]] = {stream.entity: set() for stream in streams}
-    try:
-        for stream in streams:
-            entity = ENTITIES[stream.entity]
-            place = Place(office, reader.name, stream.name, entity, run_id, at=0, met=met[stream.entity])
-            waits_for = broken & set(entity.refs)
-            if waits_for:
-                names = "、".join(ENTITIES[name].label for name in sorted(waits_for))
-                told = problem("sync-stream-waits", source=reader.name, stream=stream.name, waits_for=names)
-                report = StreamReport(stream.name, stream.entity, "skipped", Counts(), (told,))
-            else:
-                report = _sync_stream(store, place, reader, stream, accept_mass_change, progress, full=full)
-            if report.state != "done":
-                broken.add(stream.entity)
-            reports.append(report)
-    except SQLAlchemyError as failed:
-        raise store_failure(failed, doing=f"sync {reader.name}") from failed
-    finally:
+    with _coded_store_failures(f"sync {reader.name}"):
         with store.begin() as connection:
-            left = quarantine.open_count(connection, office, reader.name)
-            done = SourceReport(reader.name, run_id, tuple(reports), left)
-            state = done.state if len(reports) == len(streams) else "broken"
-            state = PART if state == "done" and not whole else state
-            end_run(connection, run_id, state, done.as_json())
+            run_id = begin_run(connection, office, "sync", reader.name)
+        reports: list[StreamReport] = []
+        broken: set[str] = set()
+        failures: list[tuple[Problem, ...]] = []
+        met: dict[str, set[str]] = {stream.entity: set() for stream in streams}
+        try:
+            for stream in streams:
+                entity = ENTITIES[stream.entity]
+                place = Place(office, reader.name, stream.name, entity, run_id, at=0, met=met[stream.entity])
+                waits_for = broken & set(entity.refs)
+                if len(failures) > 1 and failures[-1] == failures[-2]:
+                    # Two streams failed alike: it is the source, and asking on could lock an account.
+                    report = StreamReport(stream.name, stream.entity, "skipped", Counts(), failures[-1])
+                elif waits_for:
+                    names = "、".join(ENTITIES[name].label for name in sorted(waits_for))
+                    told = problem(
+                        "sync-stream-waits", source=reader.name, stream=stream.name, waits_for=names
+                    )
+                    report = StreamReport(stream.name, stream.entity, "skipped", Counts(), (told,))
+                else:
+                    report = _sync_stream(
+                        store, place, reader, stream, accept_mass_change, progress, full=full
+                    )
+                    failures += [report.problems] if report.state == "failed" else []
+                if report.state != "done":
+                    broken.add(stream.entity)
+                reports.append(report)
+        finally:
+            with store.begin() as connection:
+                left = quarantine.open_count(connection, office, reader.name)
+                done = SourceReport(reader.name, run_id, tuple(reports), left)
+                state = done.state if len(reports) == len(streams) else "broken"
+                state = PART if state == "done" and not whole else state
+                end_run(connection, run_id, state, done.as_json())
     return done
 
 
@@ -110,11 +119,15 @@ def record_unread(store: sa.Engine, office: str, source: str) -> None:
         end_run(connection, begin_run(connection, office, "sync", source), "broken", {})
 
 
-def store_failure(failed: SQLAlchemyError, doing: str) -> StopError:
-    """Return what to tell about a failing store: the driver's first line, never the statement's values."""
-    cause = getattr(failed, "orig", None) or failed
-    told = (str(cause).strip().splitlines() or [type(cause).__name__])[0]
-    return StopError("store-failed", told=told, doing=doing)
+@contextmanager
+def _coded_store_failures(doing: str) -> Iterator[None]:
+    """Tell of a failing store by code, with the driver's first line, never the statement's values."""
+    try:
+        yield
+    except SQLAlchemyError as failed:
+        cause = getattr(failed, "orig", None) or failed
+        told = (str(cause).strip().splitlines() or [type(cause).__name__])[0]
+        raise StopError("store-failed", told=told, doing=doing) from failed
 
 
 def _ordered(reader: Reader, only: Iterable[str]) -> list[Stream]:

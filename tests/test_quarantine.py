@@ -7,6 +7,7 @@ import pytest
 import sqlalchemy as sa
 
 from jianheng.errors import RetryError
+from jianheng.messages import speaking
 from jianheng.store.tables import QUARANTINE
 from jianheng.sync import quarantine
 from jianheng.sync.counts import Counts
@@ -40,6 +41,25 @@ def test_an_entry_says_where_the_row_is_and_everything_that_is_wrong_with_it(sto
         "row-not-a-boolean",
     ]
     assert "不详" in entry.problems[1].message().what
+
+
+@pytest.mark.parametrize("language", ["zh", "en"])
+def test_every_reason_is_told_with_everything_its_text_needs(lite_store, language):
+    people = table("person", person("p1"), person("p2", **BAD, suspended="也许", stranger=1))
+    people.put(person("p1", post="乙"), "other")
+    events = table(
+        "event", {"event_key": "e", "case_no": "A", "kind": "x\x00", "attributes": 1, "at": "1800-01-01"}
+    )
+    cases = table("case", case("A", handler_key="p9", status="?", handling_days="1.5", accepted_on="2025"))
+    papers = table("document", document("d", "A", name="长" * 5000), document("e", "A"))
+    shares = table(
+        "participation", {"participation_key": "s", "share": "1e20"}, {"participation_key": "", "share": "x"}
+    )
+    sync(lite_store, people, cases, events, papers, shares)
+    with speaking(language):
+        told = {each.code: each.message() for entry in opened(lite_store) for each in entry.problems}
+    assert len(told) >= 12
+    assert [text.as_text() for text in told.values() if "{" in text.as_text()] == []
 
 
 def test_a_row_that_stays_bad_stays_one_entry(store):

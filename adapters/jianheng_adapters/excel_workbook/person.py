@@ -24,15 +24,17 @@ _HEADS = (
     "指标",
     "数量",
     "单位分值",
-    "系数",
-    "份额",
+    "系数(1 不写)",
+    "份额(全部不写)",
     "得分",
     "核减",
     "状态",
     "说明",
     "来源记录",
 )
-_WIDTHS = (12, 26, 13, 20, 15, 24, 13, 9, 10, 9, 9, 11, 11, 9, 22, 24)
+_WIDTHS = (12, 26, 13, 20, 15, 24, 13, 9, 10, 13, 15, 11, 11, 9, 22, 24)
+_WHOLE = 1000
+"""A coefficient or share that changes nothing: most entries have no other, and an empty cell reads better."""
 _QUANTITY, _POINTS, _WITHHELD = 7, 11, 12
 _BLOCK = len(_HEADS) - 1
 _RESERVED_ROWS = 200
@@ -123,8 +125,10 @@ def _write_entries(page: Page, person: Person, view: ScoresView, first: int) -> 
         text(row, 6, indicators.get(entry.indicator, entry.indicator))
         count(row, 7, entry.quantity)
         points(row, 8, entry.unit_points)
-        points(row, 9, entry.coefficient, factor)
-        points(row, 10, entry.share, share)
+        if entry.coefficient != _WHOLE:
+            points(row, 9, entry.coefficient, factor)
+        if entry.share != _WHOLE:
+            points(row, 10, entry.share, share)
         points(row, 11, entry.points)
         if entry.withheld:
             points(row, 12, entry.withheld)

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 import click
 
@@ -22,6 +23,7 @@ from jianheng.cli.init import Answers, deployment_text, write_deployment
 from jianheng.cli.output import print_json, print_line
 from jianheng.cli.services import store_of
 from jianheng.cli.session import Session, pass_session
+from jianheng.config import FILE_NAME, load_deployment
 from jianheng.errors import StopError
 from jianheng.messages import text
 from jianheng.scoring.ledger import kept_standings
@@ -41,46 +43,61 @@ def command() -> click.Command:
     @click.option("--folder", default="demo", metavar="PATH", help=text("cli-help-demo-folder"))
     @click.option("--people", default=60, type=click.IntRange(12, 500), help=text("cli-help-demo-people"))
     @click.option("--cases", default=6000, type=click.IntRange(20, 100_000), help=text("cli-help-demo-cases"))
+    @click.option("--days", type=click.IntRange(1, 365), help=text("cli-help-demo-days"))
     @pass_session
-    def demo(session: Session, folder: str, people: int, cases: int) -> int:
-        return run(session, Path(folder).resolve(), people, cases)
+    def demo(session: Session, folder: str, people: int, cases: int, days: int | None) -> None:
+        if importlib.util.find_spec(SIMULATOR) is None:
+            raise StopError("demo-no-simulator")
+        steps = _Steps(quiet=session.flags.json)
+        if days is None:
+            begin(session, steps, Path(folder).resolve(), people, cases)
+        else:
+            go_on(session, steps, Path(folder).resolve(), days)
 
     return demo
 
 
-def run(session: Session, folder: Path, people: int, cases: int) -> int:
-    """Make the upstream systems, then do what an office does; return the worst exit code but quarantine's."""
-    if importlib.util.find_spec(SIMULATOR) is None:
-        raise StopError("demo-no-simulator")
+def begin(session: Session, steps: "_Steps", folder: Path, people: int, cases: int) -> None:
+    """Make the upstream systems and a deployment, then do what an office does."""
     _clear(folder)
-    steps = _Steps(quiet=session.flags.json)
     upstream = folder / "upstream"
-    size = ["--people", str(people), "--cases", str(cases)]
+    size = ("--people", str(people), "--cases", str(cases))
     steps.time("demo-create", lambda: _simulate("create", upstream, *size))
-    with _archive(upstream) as url:
+    with _archive(upstream, 0) as url:
         _deploy(folder, url)
-        inner = Session(session.environ)
-        inner.flags = replace(session.flags, config=folder, json=False)
-        told: dict[str, Any] = {"folder": str(folder), "first": _job(inner, steps)}
-        steps.time("demo-push", lambda: _publish(inner, ["archive"], steps))
-        steps.time("demo-pass-time", lambda: _simulate("pass-time", upstream, "--days", "10"))
-        told["again"] = _job(inner, steps)
-        told["publish"] = steps.time("demo-publish", lambda: _publish_results(inner, folder))
-        best = _best(inner, told["again"]["score"][-1]["run_id"])
-        explained = explanation(inner, best)
-        if not session.flags.json:
-            steps.say("demo-explain", name=explained["person"]["name"])
-            print_tree(_one_case(inner, explained), most=None)
-        (folder / "explain.json").write_text(
-            json.dumps(explained, ensure_ascii=False, indent=1), encoding="utf-8"
-        )
-    if session.flags.json:
+        _work(session, steps, folder)
+
+
+def go_on(session: Session, steps: "_Steps", folder: Path, days: int) -> None:
+    """Let time pass in the upstream systems of an earlier demonstration, and do the job again."""
+    if not (folder / MARK).exists() or not (folder / FILE_NAME).exists():
+        raise StopError("demo-nothing-to-go-on", folder=str(folder))
+    port = urlsplit(str(load_deployment(folder).sources["archive"].options["url"])).port or 0
+    upstream = folder / "upstream"
+    steps.time("demo-pass-time", lambda: _simulate("pass-time", upstream, "--days", str(days)))
+    with _archive(upstream, port):
+        _work(session, steps, folder)
+
+
+def _work(session: Session, steps: "_Steps", folder: Path) -> None:
+    """Sync, score, push the archive list, publish, and explain whoever has most points."""
+    inner = Session(session.environ)
+    inner.flags = replace(session.flags, config=folder, json=False)
+    told: dict[str, Any] = {"folder": str(folder), **_job(inner, steps)}
+    steps.time("demo-push", lambda: _publish(inner, ["archive"], steps))
+    told["publish"] = steps.time("demo-publish", lambda: _publish_results(inner, folder))
+    best = _best(inner, told["score"][-1]["run_id"])
+    explained = steps.time("demo-explain", lambda: explanation(inner, best))
+    if not steps.quiet:
+        print_tree(_one_case(inner, explained), most=None)
+    (folder / "explain.json").write_text(
+        json.dumps(explained, ensure_ascii=False, indent=1), encoding="utf-8"
+    )
+    if steps.quiet:
         print_json(told | {"seconds": steps.seconds})
     else:
-        print_line(
-            text("demo-done", folder=folder, person=best, seconds=f"{sum(steps.seconds.values()):.0f}")
-        )
-    return 0
+        seconds = f"{sum(steps.seconds.values()):.0f}"
+        print_line(text("demo-done", folder=folder, person=best, seconds=seconds))
 
 
 def _one_case(session: Session, explained: dict[str, Any]) -> dict[str, Any]:
@@ -202,9 +219,9 @@ def _simulate(name: str, upstream: Path, *arguments: str) -> None:
 
 
 @contextmanager
-def _archive(upstream: Path) -> Iterator[str]:
-    """Run the simulated archive service; yield its address."""
-    words = [sys.executable, "-m", SIMULATOR, "serve", "--folder", str(upstream)]
+def _archive(upstream: Path, port: int) -> Iterator[str]:
+    """Run the simulated archive service, on any free port when 0; yield its address."""
+    words = [sys.executable, "-m", SIMULATOR, "serve", "--folder", str(upstream), "--port", str(port)]
     with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:  # noqa: S603 our own interpreter
         try:
             line = process.stdout.readline() if process.stdout else ""
@@ -234,4 +251,4 @@ def _deploy(folder: Path, archive_url: str) -> None:
         workbook="out",
         report="out",
     )
-    write_deployment(folder / "deployment.toml", deployment_text(answers))
+    write_deployment(folder / FILE_NAME, deployment_text(answers))

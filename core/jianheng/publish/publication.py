@@ -53,7 +53,7 @@ def scores(store: sa.Engine, office: Office, policy: Policy, period: Period) -> 
         run_id, run = ledger.scored_run(connection, office.code, policy, period)
         members = directory(connection, office.code, period.start, period.end, office.source_order)
         names = category_names(connection, office.code)
-        rows = ledger.lines(connection, office.code, policy, period)
+        rows = ledger.rows(connection, office.code, policy, period)
         cases = _cases(connection, office, policy, names)
         publication = Publication(
             id=_id("scores", office.code, policy, period.id, run["digest"], run_id),
@@ -63,9 +63,7 @@ def scores(store: sa.Engine, office: Office, policy: Policy, period: Period) -> 
             entries=_entries(connection, office.code, rows, names),
             rules=_rules(policy),
             cases={
-                number: cases[number]
-                for number in sorted({row["case_no"] for row in rows})
-                if number in cases
+                number: cases[number] for number in sorted({row.case_no for row in rows}) if number in cases
             },
             notices=_notices(connection, office.code, policy, period, run),
             **_frame("scores", office, policy, period),
@@ -160,34 +158,32 @@ def _indicators(policy: Policy, rows: Sequence[Mapping[str, Any]]) -> list[Indic
 
 
 def _entries(
-    connection: sa.Connection, office: str, rows: Sequence[Mapping[str, Any]], names: Mapping[str, str]
+    connection: sa.Connection, office: str, rows: Sequence[sa.Row[Any]], names: Mapping[str, str]
 ) -> list[Entry]:
-    kinds = sorted({row["item_kind"] for row in rows})
+    kinds = sorted({row.item_kind for row in rows})
     places = {kind: fact_versions.locators(connection, ENTITIES[kind], office) for kind in kinds}
-    reasons = {
-        reason: text(f"reason-{reason}")
-        for reason in sorted({row["reason"] for row in rows if row["state"] == "void"})
-    }
+    void = sorted({row.reason for row in rows if row.state == "void"})
+    reasons = {reason: text(f"reason-{reason}") for reason in void}
     return [
         Entry(
-            entry_id=row["entry_id"],
-            person_key=row["person_key"],
-            rule_id=row["rule_id"],
-            indicator=row["indicator"],
-            case_no=row["case_no"],
-            item_kind=row["item_kind"],
-            item_key=row["item_key"],
-            item_label=names.get(row["item_label"], row["item_label"]),
-            day=row["day"],
-            quantity=row["quantity"],
-            unit_points=row["unit_points"],
-            coefficient=row["coefficient"],
-            share=row["share"],
-            points=row["points"],
-            withheld=row["withheld"],
-            state=row["state"],
-            reason=reasons.get(row["reason"], row["reason"]),
-            evidence=places[row["item_kind"]].get(row["item_key"], ""),
+            entry_id=row.entry_id,
+            person_key=row.person_key,
+            rule_id=row.rule_id,
+            indicator=row.indicator,
+            case_no=row.case_no,
+            item_kind=row.item_kind,
+            item_key=row.item_key,
+            item_label=names.get(row.item_label, row.item_label),
+            day=row.day,
+            quantity=row.quantity,
+            unit_points=row.unit_points,
+            coefficient=row.coefficient,
+            share=row.share,
+            points=row.points,
+            withheld=row.withheld,
+            state=row.state,
+            reason=reasons.get(row.reason, row.reason),
+            evidence=places[row.item_kind].get(row.item_key, ""),
         )
         for row in rows
     ]

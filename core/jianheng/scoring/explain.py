@@ -59,7 +59,7 @@ def explain(
     standings = [row for row in kept_standings(connection, run_id) if row["person_key"] == member.person_key]
     if not standings:
         raise StopError("explain-not-scored", wanted=wanted, period=period.id)
-    entries = lines(connection, office, policy, period, member.person_key, with_uncounted=True)
+    entries = lines(connection, office, policy, period, member.person_key)
     values = [row for row in kept_indicators(connection, run_id) if row["person_key"] == member.person_key]
     listed = [entry for entry in entries if case_no is None or entry["case_no"] == case_no]
     records = _records(connection, office, listed)

@@ -1,6 +1,6 @@
 """Reading the ledger: current lines, of all or of one person, and the run that they belong to."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -37,24 +37,47 @@ def _current(office: str, policy: Policy, period: Period) -> tuple[sa.ColumnElem
 
 
 def lines(
-    connection: sa.Connection,
-    office: str,
-    policy: Policy,
-    period: Period,
-    person_key: str | None = None,
-    *,
-    with_uncounted: bool = False,
+    connection: sa.Connection, office: str, policy: Policy, period: Period, person_key: str
 ) -> list[dict[str, Any]]:
-    """Return current ledger lines in a fixed order."""
-    statement = sa.select(LEDGER).where(*_current(office, policy, period))
-    if person_key is not None:
-        statement = statement.where(LEDGER.c.person_key == person_key)
-    if not with_uncounted:
-        statement = statement.where(LEDGER.c.rule_id != NO_RULE)
-    statement = statement.order_by(
-        LEDGER.c.person_key, LEDGER.c.day, LEDGER.c.rule_id, LEDGER.c.item_key, LEDGER.c.entry_id
+    """Return every current line of a person, also those that no rule speaks of, in a fixed order."""
+    statement = (
+        sa.select(LEDGER)
+        .where(*_current(office, policy, period), LEDGER.c.person_key == person_key)
+        .order_by(LEDGER.c.day, LEDGER.c.rule_id, LEDGER.c.item_key, LEDGER.c.entry_id)
     )
     return [dict(row) for row in connection.execute(statement).mappings()]
+
+
+ENTRY_COLUMNS = (
+    "entry_id",
+    "person_key",
+    "rule_id",
+    "indicator",
+    "case_no",
+    "item_kind",
+    "item_key",
+    "item_label",
+    "day",
+    "quantity",
+    "unit_points",
+    "coefficient",
+    "share",
+    "points",
+    "withheld",
+    "state",
+    "reason",
+)
+"""What :func:`rows` returns: the columns of a published entry, in its order, all but the evidence."""
+
+
+def rows(connection: sa.Connection, office: str, policy: Policy, period: Period) -> Sequence[sa.Row[Any]]:
+    """Return what counts and what was refused as plain rows: tens of thousands, so nothing is wrapped."""
+    statement = (
+        sa.select(*(LEDGER.c[name] for name in ENTRY_COLUMNS))
+        .where(*_current(office, policy, period), LEDGER.c.rule_id != NO_RULE)
+        .order_by(LEDGER.c.person_key, LEDGER.c.day, LEDGER.c.rule_id, LEDGER.c.item_key, LEDGER.c.entry_id)
+    )
+    return connection.execute(statement).fetchall()
 
 
 def uncounted(connection: sa.Connection, office: str, policy: Policy, period: Period) -> list[dict[str, Any]]:

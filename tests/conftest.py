@@ -7,7 +7,7 @@ skipped and the end of the session says so; with ``JIANHENG_REQUIRE_DATABASES=1`
 import os
 import secrets
 import shutil
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
@@ -19,7 +19,8 @@ from jianheng.messages import speaking
 from jianheng.store.engine import open_store
 
 KINDS: tuple[database_servers.Kind, ...] = ("postgresql", "mariadb")
-SERVERS = pytest.StashKey[dict[str, database_servers.Server]]()
+SERVERS = pytest.StashKey[dict[database_servers.Kind, database_servers.Server]]()
+UNTESTED = pytest.StashKey[set[database_servers.Kind]]()
 
 settings.register_profile("jianheng", derandomize=True, database=None, deadline=None, print_blob=False)
 settings.load_profile("jianheng")
@@ -35,7 +36,9 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Turn a skip for want of a database into a failure where databases are required."""
     report = yield
     needs = [kind for kind in KINDS if item.get_closest_marker(kind)]
@@ -48,13 +51,10 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
     return report
 
 
-UNTESTED = pytest.StashKey[set[str]]()
-
-
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     """Say which databases were not tested, and why."""
     servers = config.stash.get(SERVERS, {})
-    for kind in sorted(config.stash.get(UNTESTED, set())):
+    for kind in sorted(config.stash.setdefault(UNTESTED, set())):
         missing = servers[kind].missing if kind in servers else ""
         terminalreporter.write_line(
             f"NOT TESTED on {kind}: {missing or 'its tests were skipped'}", yellow=True

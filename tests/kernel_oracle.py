@@ -106,16 +106,17 @@ class World:
     def closed_on(self, number: str) -> dt.date | None:
         """Return the day a case closed by the policy's rule."""
         found = self.cases[number]
-        if found["category"] in {"0201", "0301"}:
-            return found["concluded_on"]
-        return found["completed_on"] or found["concluded_on"]
+        concluded: dt.date | None = found["concluded_on"]
+        completed: dt.date | None = found["completed_on"]
+        return concluded if found["category"] in {"0201", "0301"} else completed or concluded
 
     def archived_on(self, number: str) -> dt.date | None:
         """Return the day the last volume was accepted, if every volume was."""
         volumes = self.of_case("archive_volume", number)
         if not volumes or any(each["state"] != "accepted" or each["accepted_on"] is None for each in volumes):
             return None
-        return max(each["accepted_on"] for each in volumes)
+        last: dt.date = max(each["accepted_on"] for each in volumes)
+        return last
 
     def is_major(self, number: str) -> bool:
         """Return whether a case is special, by rule or by an approved declaration."""
@@ -275,18 +276,17 @@ def _rules(policy: Policy, item: Item, role: str | None, *, allowed: bool) -> li
     if allowed:
         return own
     anyone = [row for row in in_force if _fits(row.model_copy(update={"role": ()}), item, role)]
-    ranked = sorted(anyone, key=lambda row: (not (row in own and bool(row.role)), row not in own, row.id))
-    return ranked[:1]
+    return sorted(anyone, key=lambda row: (row not in own, not row.role and row in own, row.id))[:1]
 
 
 def coefficient(policy: Policy, world: World, item: Item) -> tuple[int, str]:
     """Return the largest factor in force for an item, and its name."""
-    found = [(1000, "")] if not (item.case_no in world.cases and world.is_major(item.case_no)) else []
-    for each in policy.coefficients if not found else ():
+    found = []
+    for each in policy.coefficients if world.is_major(item.case_no) else ():
         span = value_on(policy.layers, each.parameter, item.day)
         if span and (not each.measures or item.measure in each.measures):
             found.append((int(span.value * 1000), each.id))
-    return max(found, default=(1000, ""), key=lambda pair: pair[0])
+    return max(found, default=(1000, ""))
 
 
 def _half_up(value: Fraction) -> int:

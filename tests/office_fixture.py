@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 import structlog
 
-from jianheng.facts.entities import ENTITIES
 from jianheng_simulator import CLIENT_SECRET, create, running_archive
 from office_driver import SECRET_VARIABLE, SMALL, Office, Whole, deploy
 
@@ -53,4 +52,4 @@ def whole(small_upstream: Path, tmp_path_factory: pytest.TempPathFactory) -> Who
         patch.setenv(SECRET_VARIABLE, CLIENT_SECRET)
         made = deploy(folder, archive, "2025")
         assert made.sync().code == 0
-        return Whole({name: made.current(name) for name in ENTITIES}, [run["digest"] for run in made.score()])
+        return Whole(made.known(), [run["digest"] for run in made.score()])

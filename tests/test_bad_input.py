@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from jianheng.facts.entities import ENTITIES
 from jianheng_simulator import CLIENT_SECRET, create, mischief, running_archive
 from jianheng_simulator.simulation import break_workbook
 from office_driver import (
@@ -26,12 +25,11 @@ OK, STOP, RETRY, SET_ASIDE, ASK = 0, 2, 3, 4, 5
 
 
 def assert_complete(office: Office, whole: Whole) -> None:
-    """The next sync ends the work: nothing in quarantine, nothing missing, nothing twice, the same points."""
+    """The next sync ends the work: nothing in quarantine, nothing missing, nothing twice, all as it should be."""
     told = office.sync()
     assert told.code == OK, told.text
     assert office.quarantine() == []
-    assert {name: office.current(name) for name in ENTITIES} == whole.current
-    assert [run["digest"] for run in office.score()] == whole.digests
+    assert office.known() == whole.known
 
 
 def closed_port() -> int:
@@ -96,13 +94,14 @@ def test_a_missing_secret_stops_its_source_alone_and_the_scoring_until_it_is_set
     error = told.errors()["secret-variable-missing"]
     assert error["where"] == "sources.archive.client_secret"
     assert SECRET_VARIABLE in error["do"]
-    assert office.current("case") == whole.current["case"]
+    assert office.current("case") == whole.count("case")
     assert office.current("archive_volume") == 0
     refused = office.run("score", "--json")
     assert (refused.code, set(refused.errors())) == (ASK, {"score-sync-incomplete"})
     assert "archive" in refused.errors()["score-sync-incomplete"]["what"]
     monkeypatch.setenv(SECRET_VARIABLE, CLIENT_SECRET)
     assert_complete(office, whole)
+    assert [run["digest"] for run in office.score()] == whole.digests
 
 
 # --- systems that cannot be reached -----------------------------------------------------------
@@ -115,7 +114,7 @@ def test_a_database_nobody_serves_is_told_with_its_place_and_may_be_tried_again(
     assert told.code == RETRY
     assert f"127.0.0.1:{port}" in told.errors()["ucs-unreachable"]["where"]
     assert "重新运行" in told.errors()["ucs-unreachable"]["do"]
-    assert office.current("posting") == whole.current["posting"]
+    assert office.current("posting") == whole.count("posting")
     assert {stream["state"] for name, stream in told.streams().items() if name.startswith("ucs/")} == {
         "failed",
         "skipped",
@@ -181,8 +180,8 @@ def test_a_missing_table_stops_what_needs_it_and_keeps_the_rest(office, whole):
     assert any("streams.document.table" in each["do"] for each in missing)
     states = {name: stream["state"] for name, stream in told.streams().items() if stream["state"] != "done"}
     assert states == {"ucs/document": "failed", "ucs/approval": "failed"}
-    assert office.current("case") == whole.current["case"]
-    assert office.current("archive_volume") == whole.current["archive_volume"]
+    assert office.current("case") == whole.count("case")
+    assert office.current("archive_volume") == whole.count("archive_volume")
     mischief.mend(office.upstream)
     assert_complete(office, whole)
 
@@ -227,7 +226,7 @@ def test_of_two_rows_with_one_key_that_differ_one_is_taken_and_the_other_told(of
     assert [each["problems"][0]["code"] for each in held] == ["row-duplicate-key"]
     assert doubled[0]["WSBH"].strip() in held[0]["record_key"]
     assert "保留其中一行" in held[0]["problems"][0]["do"]
-    assert office.current("document") == whole.current["document"]
+    assert office.current("document") == whole.count("document")
     mischief.mend(office.upstream)
     assert_complete(office, whole)
 
@@ -243,7 +242,7 @@ def test_malformed_rows_are_quarantined_each_with_its_reason(office, whole):
     assert held["row-missing-value"]["problems"][0]["what"] == "案件缺少「部门受案号」"
     assert "2025年13月" in held["row-not-a-date"]["problems"][0]["what"]
     assert all("TYYW_GG_AJJBXX" in each["locator"] for each in held.values())
-    assert office.current("case") == whole.current["case"]
+    assert office.current("case") == whole.count("case")
     mischief.mend(office.upstream)
     assert_complete(office, whole)
 
@@ -262,14 +261,14 @@ def test_a_case_of_an_unknown_handler_waits_and_comes_by_itself_when_the_person_
     assert chosen["BMSAH"] in {each["record_key"] for each in held}
     assert {each["problems"][0]["code"] for each in held} == {"row-unknown-reference"}
     assert person["GH"] in held[0]["problems"][0]["what"]
-    assert told.streams()["ucs/case"]["inserted"] == whole.current["case"] - len(held)
+    assert told.streams()["ucs/case"]["inserted"] == whole.count("case") - len(held)
     assert {each["problems"][0]["code"] for each in office.quarantine()} == {"row-unknown-reference"}
     office.change_cases("update XT_ZZJG_RYBM set GH = :n where GH = '9876'", n=person["GH"])
     mended = office.sync("ucs")
     assert mended.code == OK, mended.text
     assert [each for each in office.quarantine() if each["source"] == "ucs"] == []
-    assert office.current("case") == whole.current["case"]
-    assert office.current("document") == whole.current["document"]
+    assert office.current("case") == whole.count("case")
+    assert office.current("document") == whole.count("document")
 
 
 # --- an empty upstream ------------------------------------------------------------------------
@@ -283,7 +282,7 @@ def test_an_upstream_that_is_empty_at_the_first_sync_is_not_taken_for_an_office_
     assert "数据流 case 没有任何案件记录" in error["what"]
     assert "office] units" in error["do"]
     assert told.streams()["ucs/document"]["state"] == "skipped"
-    assert office.current("person") == whole.current["person"]
+    assert office.current("person") == whole.count("person")
     mischief.mend(office.upstream)
     assert_complete(office, whole)
 
@@ -319,10 +318,10 @@ def test_what_vanished_is_believed_when_somebody_says_so_and_can_come_back(offic
     mischief.empty_table(office.upstream, table)
     told = office.sync("--accept-mass-change")
     assert told.code == OK, told.text
-    assert told.streams()[f"ucs/{entity}"]["vanished"] == whole.current[entity]
+    assert told.streams()[f"ucs/{entity}"]["vanished"] == whole.count(entity)
     assert office.current(entity) == 0
     kept = office.facts(f"select count(*) as n from fact_{entity} where not deleted")[0]["n"]
-    assert kept == whole.current[entity], "the last version of each stays, closed"
+    assert kept == whole.count(entity), "the last version of each stays, closed"
     mischief.mend(office.upstream)
     assert_complete(office, whole)
 
@@ -351,7 +350,7 @@ def test_a_missing_column_stops_its_sheet_alone(office, whole):
     failed = [name for name, stream in told.streams().items() if stream["state"] != "done"]
     assert failed == ["personnel/posting"]
     assert office.current("posting") == 0
-    assert office.current("personnel_record") == whole.current["personnel_record"]
+    assert office.current("personnel_record") == whole.count("personnel_record")
     mischief.mend(office.upstream)
     assert_complete(office, whole)
 
@@ -375,7 +374,7 @@ def test_text_in_a_date_quarantines_its_row_and_keeps_what_was_known(office, who
     assert reason["code"] == "row-not-a-date"
     assert "2025年13月" in reason["what"]
     assert reason["where"] == "任职经历!第2行"
-    assert office.current("posting") == whole.current["posting"]
+    assert office.current("posting") == whole.count("posting")
     assert [run["digest"] for run in office.score()] == whole.digests
     mischief.mend(office.upstream)
     assert_complete(office, whole)
@@ -388,7 +387,7 @@ def test_two_rows_of_one_person_that_differ_are_told_with_both_places(office, wh
     held = [each for each in office.quarantine() if each["stream"] == "person_profile"]
     assert [each["problems"][0]["code"] for each in held] == ["row-duplicate-key"]
     assert "另见 人员信息!第2行" in held[0]["problems"][0]["where"]
-    assert office.current("person") == whole.current["person"]
+    assert office.current("person") == whole.count("person")
     mischief.mend(office.upstream)
     assert_complete(office, whole)
 
@@ -400,7 +399,7 @@ def test_a_workbook_that_is_no_workbook_is_told_as_such(office, whole):
     assert told.code == STOP
     assert str(book) in told.errors()["table-not-workbook"]["where"]
     assert "另存为 .xlsx" in told.errors()["table-not-workbook"]["do"]
-    assert office.current("case") == whole.current["case"]
+    assert office.current("case") == whole.count("case")
     mischief.mend(office.upstream)
     assert_complete(office, whole)
 
@@ -444,7 +443,7 @@ def test_an_archive_that_fails_is_told_and_caught_up_with_later(
     assert told_of in error["what"] + error["why"]
     assert error["do"]
     assert hasty_office.run("score").code == ASK
-    assert hasty_office.current("case") == whole.current["case"]
+    assert hasty_office.current("case") == whole.count("case")
     hasty_office.no_faults()
     assert_complete(hasty_office, whole)
 
@@ -452,7 +451,7 @@ def test_an_archive_that_fails_is_told_and_caught_up_with_later(
 def test_an_archive_that_fails_once_is_asked_again(hasty_office, whole):
     hasty_office.fault(kind="status", status=503)
     assert hasty_office.sync("archive").code == OK
-    assert hasty_office.current("archive_volume") == whole.current["archive_volume"]
+    assert hasty_office.current("archive_volume") == whole.count("archive_volume")
 
 
 def test_a_page_given_twice_counts_once(hasty_office, whole):
@@ -460,7 +459,7 @@ def test_a_page_given_twice_counts_once(hasty_office, whole):
     told = hasty_office.sync("archive")
     assert told.code == OK
     assert told.streams()["archive/archive_volume"]["duplicate"] > 0
-    assert hasty_office.current("archive_volume") == whole.current["archive_volume"]
+    assert hasty_office.current("archive_volume") == whole.count("archive_volume")
 
 
 def test_a_malformed_volume_is_quarantined_and_the_others_taken(hasty_office, whole):
@@ -470,7 +469,7 @@ def test_a_malformed_volume_is_quarantined_and_the_others_taken(hasty_office, wh
     held = hasty_office.quarantine()
     assert {each["code"] for each in held[0]["problems"]} == {"row-missing-value", "row-not-a-number"}
     assert len(held) == 1
-    assert hasty_office.current("archive_volume") == whole.current["archive_volume"] - 1
+    assert hasty_office.current("archive_volume") == whole.count("archive_volume") - 1
     assert_complete(hasty_office, whole)
 
 

@@ -141,18 +141,28 @@ def deployed(folder: Path, log: Path) -> Desk:
     return Desk(Office(folder, ""), read_log(folder / "receipt.csv"))
 
 
-@pytest.fixture(scope="module", params=["synthetic", "real"])
-def desk(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Desk:
+@pytest.fixture(scope="module")
+def desks() -> dict[str, Desk]:
+    """The offices made so far; tests in random order would make a parametrised one again and again."""
+    return {}
+
+
+@pytest.fixture(params=["synthetic", "real"])
+def desk(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, desks: dict[str, Desk]
+) -> Desk:
     """The office with the small log or the real one, read and scored."""
-    folder = tmp_path_factory.mktemp("desk")
-    log = write_log(folder / "log.csv") if request.param == "synthetic" else real_log()
-    if log is None:
-        pytest.skip("the real log is not here: set JIANHENG_RECEIPT_CSV to test with it")
-    made = deployed(folder / "permit-desk", log)
-    told = made.office.sync()
-    assert told.code == 0, told.text
-    made.office.score()
-    return made
+    if request.param not in desks:
+        folder = tmp_path_factory.mktemp("desk")
+        log = write_log(folder / "log.csv") if request.param == "synthetic" else real_log()
+        if log is None:
+            pytest.skip("the real log is not here: set JIANHENG_RECEIPT_CSV to test with it")
+        made = deployed(folder / "permit-desk", log)
+        told = made.office.sync()
+        assert told.code == 0, told.text
+        made.office.score()
+        desks[request.param] = made
+    return desks[request.param]
 
 
 def ledger(office: Office, what: str, where: str = "") -> list[dict[str, object]]:

@@ -73,7 +73,7 @@ def test_every_entry_stands_on_its_persons_sheet_with_exact_numbers(book, public
         _, rows = entry_rows(sheet_of(book, score.person_key))
         actual = sorted(
             (
-                row[0].date().isoformat(), row[2], row[3], row[7], *(thousandths(row[n]) for n in (8, 9, 10, 11)),
+                row[0].date().isoformat(), row[2], row[3], row[7], *(thousandths(1 if row[n] is None else row[n]) for n in (8, 9, 10, 11)),  # no factor written: 1
                 thousandths(row[12] or 0), row[14] or "", row[15],
             )
             for row in rows

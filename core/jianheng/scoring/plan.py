@@ -117,16 +117,16 @@ FROM combination c
 """,
     """
 CREATE TEMP TABLE matched AS
-SELECT DISTINCT c.measure, c.code, c.category, c.role, c.post_level, c.allowed, r.rule_id, r.indicator,
-  r.unit_points, r.per_case, r.since, r.until
+SELECT c.measure, c.code, c.category, c.role, c.post_level, c.allowed, r.rule_id, r.indicator,
+  r.unit_points, r.per_case, r.since, r.until,
+  min(CASE WHEN r.role = c.role THEN 0 WHEN r.role IS NULL THEN 1 ELSE 2 END) AS distance
 FROM permitted c JOIN rule_row r ON r.measure = c.measure
   AND (r.code IS NULL OR r.code = c.code) AND (r.category IS NULL OR r.category = c.category)
   AND (r.role IS NULL OR r.role = c.role OR NOT c.allowed)
-QUALIFY c.allowed OR row_number() OVER (
-  PARTITION BY c.measure, c.code, c.category, c.role, c.post_level
-  ORDER BY r.role IS NOT DISTINCT FROM c.role DESC, r.rule_id) = 1
+GROUP BY ALL
 """,
-    # One row per item, person and rule, with what the item is worth before it is shared.
+    # One row per item, person and rule, with what the item is worth before it is shared. For what was not
+    # allowed one rule of the day tells what was lost: his role's own, else everybody's, else another role's.
     f"""
 CREATE TEMP TABLE priced AS
 WITH factor AS (
@@ -134,7 +134,7 @@ WITH factor AS (
   FROM special_case s JOIN coefficient_row f USING (coefficient_id)
 ),
 joined AS (
-  SELECT s.*, m.rule_id, m.indicator, m.unit_points, m.per_case, m.allowed, t.sheet,
+  SELECT s.*, m.rule_id, m.indicator, m.unit_points, m.per_case, m.allowed, m.distance, t.sheet,
     coalesce(x.permille, 1000) AS coefficient, coalesce(x.coefficient_id, '') AS coefficient_id,
     s.person_unit IS NOT NULL AND s.person_unit IN (SELECT unit_code FROM scope_unit) AS inside
   FROM weighted s
@@ -148,12 +148,16 @@ joined AS (
   QUALIFY row_number() OVER (
     PARTITION BY s.measure, s.item_key, s.person_key, m.rule_id
     ORDER BY x.permille DESC NULLS LAST, x.coefficient_id) = 1
+),
+chosen AS (
+  SELECT * FROM joined QUALIFY allowed OR row_number() OVER (
+    PARTITION BY measure, item_key, person_key ORDER BY distance, rule_id) = 1
 )
 SELECT *, {half_up_sql("(unit_points * coefficient)", 1000)} AS item_points,
   sum(weight) OVER whole AS whole_weight,
   sum(weight) OVER (whole ORDER BY {_ROLE_RANK.format("role")} NULLS LAST, person_key
     ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW) AS weight_so_far
-FROM joined
+FROM chosen
 WINDOW whole AS (PARTITION BY measure, item_key, rule_id)
 """,
     # The part of each person, and what stands against it.

@@ -14,7 +14,8 @@ from pathlib import Path
 from jianheng.contract import Batch, Stream
 from jianheng.facts.entities import DOCUMENT
 from jianheng.store.engine import open_store
-from jianheng.sync.engine import Reader, sync_source
+from jianheng.sync.engine import sync_source
+from jianheng.sync.stream import Reader
 
 TARGET = 0.5
 BATCH = 5_000

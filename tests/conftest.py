@@ -54,7 +54,8 @@ def pytest_runtest_makereport(
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     """Say which databases were not tested, and why."""
     servers = config.stash.get(SERVERS, {})
-    for kind in sorted(config.stash.setdefault(UNTESTED, set())):
+    untested: set[database_servers.Kind] = config.stash.get(UNTESTED, set())
+    for kind in sorted(untested):
         missing = servers[kind].missing if kind in servers else ""
         terminalreporter.write_line(
             f"NOT TESTED on {kind}: {missing or 'its tests were skipped'}", yellow=True

@@ -289,10 +289,11 @@ def coefficient(policy: Policy, world: World, item: Item) -> tuple[int, str]:
     return max(found, default=(1000, ""))
 
 
-def _half_up(value: Fraction) -> int:
-    size = abs(value) + Fraction(1, 2)
+def worth(unit_points: int, permille: int) -> int:
+    """Return what an item is worth with its factor, half away from zero."""
+    size = abs(Fraction(unit_points * permille, 1000)) + Fraction(1, 2)
     whole = size.numerator // size.denominator
-    return whole if value >= 0 else -whole
+    return whole if unit_points >= 0 else -whole
 
 
 def _weights(
@@ -337,12 +338,12 @@ def _share_out(parts: list[Part]) -> None:
     """Give each his part: the difference of two cumulative shares, strongest role first."""
     parts.sort(key=lambda each: (ROLES.index(each.role) if each.role else len(ROLES), each.person))
     whole = sum(each.weight for each in parts)
-    worth = _half_up(Fraction(int(parts[0].rule.points * 1000) * parts[0].coefficient, 1000))
+    amount = worth(int(parts[0].rule.points * 1000), parts[0].coefficient)
     so_far = 0
     for each in parts:
         before, so_far = so_far, so_far + each.weight
-        size = abs(worth) * so_far // whole - abs(worth) * before // whole if whole else 0
-        each.due = size if worth >= 0 else -size
+        size = abs(amount) * so_far // whole - abs(amount) * before // whole if whole else 0
+        each.due = size if amount >= 0 else -size
 
 
 def ledger(

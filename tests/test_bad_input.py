@@ -231,6 +231,18 @@ def test_of_two_rows_with_one_key_that_differ_one_is_taken_and_the_other_told(of
     assert_complete(office, whole)
 
 
+def test_a_row_nobody_mends_does_not_make_every_sync_a_full_one_and_full_finds_a_late_mend(office, whole):
+    office.sync()
+    mischief.add_malformed_rows(office.upstream)
+    read = [office.sync("ucs").streams()["ucs/case"]["emitted"] for _ in range(4)]
+    assert min(read[1:3]) > whole.count("case"), "soon after, everything is read again: the mend may be there"
+    assert read[3] < whole.count("case"), "later only now and then"
+    mischief.mend(office.upstream)
+    assert office.sync().code == SET_ASIDE
+    assert office.sync("--full").code == OK
+    assert_complete(office, whole)
+
+
 def test_malformed_rows_are_quarantined_each_with_its_reason(office, whole):
     office.sync()
     mischief.add_malformed_rows(office.upstream)

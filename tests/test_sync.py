@@ -21,7 +21,8 @@ from jianheng.store.runs import ended_well
 from jianheng.store.tables import CURSOR
 from jianheng.sync import quarantine
 from jianheng.sync.counts import Counts
-from jianheng.sync.engine import MASS_CHANGE_AT_LEAST, MASS_CHANGE_PERCENT, Reader, sync_source
+from jianheng.sync.engine import sync_source
+from jianheng.sync.stream import MASS_CHANGE_AT_LEAST, MASS_CHANGE_PERCENT, Reader
 from upstream import OFFICE, broken_chains, case, current, document, person, posting, sync, table, versions
 
 BROKEN = RetryError("test-broken")

@@ -14,7 +14,8 @@ from jianheng.facts.entities import ENTITIES
 from jianheng.store.bulk import arrow_type
 from jianheng.store.tables import FACTS, OPEN
 from jianheng.sync.counts import SourceReport
-from jianheng.sync.engine import Reader, sync_source
+from jianheng.sync.engine import sync_source
+from jianheng.sync.stream import Reader
 
 OFFICE = "990101"
 UNIT = "990101"

@@ -9,7 +9,8 @@ from jianheng.cli.services import office_of, periods_of, policy_of, store_of
 from jianheng.cli.session import Session, pass_session
 from jianheng.messages import text
 from jianheng.scoring.points import shown
-from jianheng.scoring.run import Report, Subject, score_periods
+from jianheng.scoring.run import Report, score_periods
+from jianheng.scoring.scope import Subject
 
 
 def command() -> click.Command:

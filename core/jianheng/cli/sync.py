@@ -15,7 +15,8 @@ from jianheng.contract import Batch, Stream
 from jianheng.errors import JianhengError, Problem, Recovery, problem
 from jianheng.messages import text
 from jianheng.sync.counts import Counts, SourceReport
-from jianheng.sync.engine import Reader, record_unread, sync_source
+from jianheng.sync.engine import record_unread, sync_source
+from jianheng.sync.stream import Reader
 
 COLUMNS = (
     "source",

@@ -111,7 +111,8 @@ def _claims() -> Iterator[_Claim]:
 
 def _identity(found: Distribution) -> tuple[str, str]:
     try:
-        return _normal(found.metadata["Name"] or ""), found.metadata["Version"] or "—"
+        told = found.metadata  # read from its file at each access
+        return _normal(told["Name"] or ""), told["Version"] or "—"
     except Exception:  # noqa: BLE001  # leftovers of an interrupted installation
         return "", ""
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from jianheng.errors import FaultsError, Problem, StopError, problem
 from jianheng.rules.expression import compile_expression
 from jianheng.rules.measure import Measure, compile_measure
+from jianheng.rules.views import view
 from jianheng.scoring.pack import ID_PATTERN, AuthorityRow, PointsRow, PolicyFile
 from jianheng.scoring.parameters import Declaration, Layer, check_layers
 from jianheng.scoring.policy_check import Draft, check_draft
@@ -55,6 +56,11 @@ class Policy:
         """Whether a case's items may depend on linked cases."""
         texts = [*self.measure_sql.values(), *(each.when_sql or "" for each in self.coefficients)]
         return any("v_link" in text for text in texts)
+
+    @property
+    def counts_people(self) -> bool:
+        """Whether something is counted that hangs on no case, such as awards."""
+        return any("case_no" not in view(each.grain).columns for each in self.measures.values())
 
     @property
     def state_entities(self) -> tuple[str, ...]:

@@ -13,21 +13,12 @@ from jianheng.scoring import ledger_lines
 from jianheng.scoring.kernel import score
 from jianheng.scoring.period import Period
 from jianheng.scoring.policy import Policy
-from jianheng.scoring.scope import Scope, read_scope, scope_of
+from jianheng.scoring.scope import Scope, Subject, read_facts, scope_of
 from jianheng.scoring.standing import Standing, Sum, Value, indicator_values, standings
 from jianheng.store import fact_versions
 from jianheng.store.bulk import insert_rows
-from jianheng.store.runs import begin_run, end_run, ended_well, last_run
+from jianheng.store.runs import begin_run, end_run, ended_well, first_unfinished, last_run
 from jianheng.store.tables import INDICATOR, PERSON_SCORE
-
-
-@dataclass(frozen=True, slots=True)
-class Subject:
-    """Whose work is scored: an office, the units whose people count, and its sources, the more trusted first."""
-
-    office: str
-    units: tuple[str, ...]
-    source_order: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,12 +80,19 @@ def score_periods(
     with store.connect() as connection:
         # Taken before anything is read: what arrives meanwhile is looked at again by the next run.
         facts_at = fact_versions.last_recorded(connection, subject.office)
+        begun = first_unfinished(connection, subject.office, "sync")
         incomplete = _incomplete(connection, subject.office, subject.source_order)
     if facts_at == 0:
         raise StopError("score-no-facts", office=subject.office)
     if incomplete and not accept_incomplete:
         raise AskError("score-sync-incomplete", sources="、".join(incomplete))
-    known = {"facts_at": facts_at, "units": list(subject.units), "incomplete": incomplete}
+    known = {
+        # What a sync that is still under way will commit lies after its beginning.
+        "facts_at": facts_at if begun is None else min(facts_at, begun - 1),
+        "units": list(subject.units),
+        "sources": list(subject.source_order),
+        "incomplete": incomplete,
+    }
     read: dict[tuple[str, ...] | None, dict[str, pa.Table]] = {}
     reports = []
     for each in periods:
@@ -117,13 +115,13 @@ def _score(
     office = subject.office
     with store.begin() as connection:
         last = last_run(connection, office, "score", subject_of(policy, period))
-        scope = scope_of(connection, office, policy, subject.units, last[1] if last else None, full=full)
+        scope = scope_of(connection, subject, policy, last[1] if last else None, full=full)
         ledger_id = ledger_lines.scope_id(connection, office, policy.id, period.id)
         if last is not None and scope.mode == "unchanged":
             return _unchanged(last, scope, ledger_lines.count(connection, ledger_id))
-        if scope.cases not in read:
-            read[scope.cases] = read_scope(connection, office, scope)
-        result = score(read[scope.cases], policy, period, subject.units, subject.source_order)
+        if scope.reading not in read:
+            read[scope.reading] = read_facts(connection, office, scope.reading)
+        result = score(read[scope.reading], policy, period, subject.units, subject.source_order)
         run_id = begin_run(connection, office, "score", subject_of(policy, period))
         added, closed = ledger_lines.move_ledger(connection, ledger_id, scope.cases, result.ledger, run_id)
         sums = ledger_lines.ledger_sums(connection, ledger_id)
@@ -139,7 +137,7 @@ def _score(
             period=period.id,
             mode=scope.mode,
             reason=scope.reason,
-            cases=result.cases,
+            cases=result.cases if scope.cases is None else len(scope.cases),
             added=added,
             closed=closed,
             kept=ledger_lines.count(connection, ledger_id) - added,

@@ -4,14 +4,14 @@ A run after a change costs in proportion to the change: only cases whose facts (
 postings) changed since the last run are read and scored again.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
 import sqlalchemy as sa
 
-from jianheng.facts.entities import CASE, ENTITIES, POSTING
+from jianheng.facts.entities import ENTITIES, POSTING
 from jianheng.rules.views import NEEDED
 from jianheng.scoring.kernel import FACT_ENTITIES
 from jianheng.scoring.policy import Policy
@@ -28,6 +28,19 @@ _PEOPLE_OF_CASE = (
 """Where a case names a person: his posting changing makes the case one to score again."""
 
 
+NO_CASE = ""
+"""The case number of lines for items that hang on no case, such as awards."""
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """Whose work is scored: an office, the units whose people count, and its sources, the more trusted first."""
+
+    office: str
+    units: tuple[str, ...]
+    source_order: tuple[str, ...] = ()
+
+
 @dataclass(frozen=True, slots=True)
 class Scope:
     """What a run looks at.
@@ -35,32 +48,37 @@ class Scope:
     Attributes:
         mode: ``full``, ``incremental`` or ``unchanged``.
         reason: why, as a word that texts are named by.
-        cases: the case numbers; None for all.
+        cases: the case numbers whose lines are made anew; None for all.
+        reading: the case numbers whose facts that takes: linked cases too, where conditions speak of them.
     """
 
     mode: str
     reason: str
     cases: tuple[str, ...] | None
+    reading: tuple[str, ...] | None
 
 
 def scope_of(
     connection: sa.Connection,
-    office: str,
+    subject: Subject,
     policy: Policy,
-    units: Sequence[str],
     last: Mapping[str, Any] | None,
     *,
     full: bool,
 ) -> Scope:
     """Return which cases changed since the last run, or why all must be scored."""
-    if full:
-        return Scope("full", "asked", None)
-    if last is None:
-        return Scope("full", "first", None)
-    if last["policy_version"] != policy.version:
-        return Scope("full", "policy", None)
-    if list(last["units"]) != list(units):
-        return Scope("full", "units", None)
+    office = subject.office
+    reasons = {
+        "asked": full,
+        "first": last is None,
+        "policy": last is not None and last["policy_version"] != policy.version,
+        "units": last is not None and tuple(last["units"]) != subject.units,
+        "sources": last is not None and tuple(last["sources"]) != subject.source_order,
+    }
+    for reason, holds in reasons.items():
+        if holds:
+            return Scope("full", reason, None, None)
+    assert last is not None  # noqa: S101 the first of the reasons above
     since = int(last["facts_at"])
     cases: set[str] = set()
     for name in NEEDED:
@@ -70,13 +88,17 @@ def scope_of(
             cases |= fact_versions.touched(connection, entity, office, column, since)
     people = fact_versions.touched(connection, POSTING, office, "person_key", since)
     people |= fact_versions.touched(connection, ENTITIES["person"], office, "person_key", since)
+    if policy.counts_people:  # such items hang on no case; they are few and looked at together
+        records = fact_versions.touched(connection, ENTITIES["personnel_record"], office, "person_key", since)
+        cases |= {NO_CASE} if people | records else set()
     for name, column in _PEOPLE_OF_CASE if people else ():
         cases |= fact_versions.keys_where(connection, ENTITIES[name], office, column, people, "case_no")
     if policy.uses_links:
         cases |= _linked(connection, office, cases)
     if not cases and not people:
-        return Scope("unchanged", "none", ())
-    return Scope("incremental", "changes", tuple(sorted(cases)))
+        return Scope("unchanged", "none", (), ())
+    reading = cases | _linked(connection, office, cases) if policy.uses_links else cases
+    return Scope("incremental", "changes", tuple(sorted(cases)), tuple(sorted(reading)))
 
 
 def _linked(connection: sa.Connection, office: str, cases: Iterable[str]) -> set[str]:
@@ -104,18 +126,4 @@ def read_facts(
             facts[name] = fact_versions.read_current(connection, entity, office, wanted)
     if wanted is not None:
         facts["case_link"] = fact_versions.read_links(connection, office, wanted)
-    return facts
-
-
-def read_scope(connection: sa.Connection, office: str, scope: Scope) -> dict[str, pa.Table]:
-    """Return the facts of a scope, with the case rows of linked cases, which conditions may speak of."""
-    facts = read_facts(connection, office, scope.cases)
-    if scope.cases is not None:  # a case that is gone has no row; its documents must not count either
-        neighbours = set(facts["case_link"]["from_case_no"].to_pylist()) | set(
-            facts["case_link"]["to_case_no"].to_pylist()
-        )
-        missing = neighbours - set(scope.cases)
-        if missing:
-            more = fact_versions.read_current(connection, CASE, office, missing)
-            facts["case"] = pa.concat_tables([facts["case"], more])
     return facts

@@ -50,3 +50,12 @@ def ended_well(connection: sa.Connection, office: str, kind: str, subject: str) 
         .limit(1)
     )
     return state == "done"
+
+
+def first_unfinished(connection: sa.Connection, office: str, kind: str) -> int | None:
+    """Return when the earliest run of a kind began that is the last of its subject and has not ended."""
+    last = sa.select(sa.func.max(RUN.c.run_id)).where(RUN.c.office == office, RUN.c.kind == kind)
+    last = last.group_by(RUN.c.subject)
+    begun = sa.select(sa.func.min(RUN.c.started_at)).where(RUN.c.run_id.in_(last), RUN.c.state == "running")
+    found: int | None = connection.scalar(begun)
+    return found

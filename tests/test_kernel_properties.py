@@ -182,7 +182,7 @@ def test_the_oracle_speaks_of_the_pack_as_it_is():
     assert texts == kernel_oracle.CONDITIONS
 
 
-@settings(max_examples=30)
+@settings(max_examples=20)
 @given(world=WORLDS, name=st.sampled_from(["2025", "2025", "2025-H1", "2025-06"]))
 def test_the_kernel_agrees_with_the_oracle(world, name):
     window = period(name)
@@ -190,7 +190,7 @@ def test_the_kernel_agrees_with_the_oracle(world, name):
     assert as_lines(ledger(world, name)) == wanted
 
 
-@settings(max_examples=6)
+@settings(max_examples=4)
 @given(world=WORLDS)
 def test_windows_that_follow_each_other_count_every_item_once(world):
     """``[start, end)``: what the halves count is what the year counts, apart from limits within a period."""
@@ -207,7 +207,7 @@ def test_windows_that_follow_each_other_count_every_item_once(world):
     assert all(window.start <= each["day"] < window.end for each in whole)
 
 
-@settings(max_examples=8)
+@settings(max_examples=6)
 @given(world=WORLDS)
 def test_what_people_get_is_what_items_are_worth(world):
     """The parts of a team sum to its item; only where nobody in it has any weight is nothing given."""
@@ -222,14 +222,14 @@ def test_what_people_get_is_what_items_are_worth(world):
         assert {given_away} == (amounts if any(each["share"] for each in lines) else {0})
 
 
-@settings(max_examples=6)
+@settings(max_examples=4)
 @given(world=WORLDS, data=st.data())
 def test_the_order_of_what_arrives_is_nothing(world, data):
     mixed = {name: data.draw(st.permutations(found)) for name, found in world.items()}
     assert ledger(mixed) == ledger(world)
 
 
-@settings(max_examples=5)
+@settings(max_examples=3)
 @given(world=WORLDS)
 def test_scoring_twice_is_scoring_once(world):
     first, second = ledger(world), ledger(world)

@@ -1,0 +1,256 @@
+"""A scoring run: what changed is scored again, nothing else, and the result equals scoring everything."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from jianheng.errors import AskError, StopError
+from jianheng.scoring.ledger_lines import scope_id
+from jianheng.scoring.period import period
+from jianheng.scoring.policy import Policy, load_policy
+from jianheng.scoring.run import Report, score_periods
+from jianheng.scoring.scope import Subject
+from jianheng.store.tables import CURRENT, LEDGER, PERSON_SCORE
+from upstream import OFFICE, Table, sync, table
+
+PACK = Path(__file__).parents[1] / "plugins" / "jianheng_plugins" / "provinces" / "laoshan"
+YEAR = period("2025")
+SUBJECT = Subject(OFFICE, (OFFICE,), ("ucs",))
+ENTITIES = (
+    "person",
+    "posting",
+    "case",
+    "participation",
+    "case_link",
+    "document",
+    "archive_volume",
+    "declaration",
+)
+PEOPLE = (
+    ("wang", "quota_prosecutor"),
+    ("sun", "prosecutor_assistant"),
+    ("li", "clerk"),
+    ("zhao", "quota_prosecutor"),
+)
+"""The last one handles nothing."""
+
+
+@pytest.fixture(scope="module")
+def law() -> Policy:
+    return load_policy(PACK)
+
+
+class World(dict[str, Table]):
+    """A small upstream system: its tables by entity."""
+
+    def sync(self, store: sa.Engine) -> None:
+        """Read it all as one source."""
+        sync(store, *self.values(), name="ucs", accept_mass_change=True)
+
+
+@pytest.fixture
+def world() -> World:
+    """Three people, three closed cases with a document each, one of them archived."""
+    made = World({name: table(name, may_be_empty=True) for name in ENTITIES})
+    for name, role in PEOPLE:
+        made["person"].put({"person_key": name, "unit_code": OFFICE, "staff_no": name, "name": name})
+        made["posting"].put(_posting(name, role))
+    for number in ("A", "B", "C"):
+        made["case"].put(_case(number))
+        made["document"].put(_document(f"{number}1", number))
+        for person, role in PEOPLE[:3]:
+            key = f"{number}-{person}"
+            made["participation"].put(
+                {"participation_key": key, "case_no": number, "person_key": person, "role": role}
+            )
+    made["archive_volume"].put(_volume("A"))
+    return made
+
+
+def _posting(person: str, role: str, **more: str) -> Mapping[str, Any]:
+    posting = {"posting_key": person, "person_key": person, "unit_code": OFFICE, "role": role}
+    return posting | {"valid_from": "2020-01-01"} | more
+
+
+def _case(number: str, **more: str) -> Mapping[str, Any]:
+    case = {"case_no": number, "unit_code": OFFICE, "category": "0201", "handler_key": "wang"}
+    return case | {"accepted_on": "2025-03-01", "concluded_on": "2025-03-06"} | more
+
+
+def _document(key: str, number: str, **more: Any) -> Mapping[str, Any]:
+    document = {"document_key": key, "case_no": number, "template_code": "100000002001"}
+    return document | {"drafter_key": "sun", "drafted_on": "2025-03-04"} | more
+
+
+def _volume(number: str) -> Mapping[str, Any]:
+    return {"volume_key": number, "case_no": number, "state": "accepted", "accepted_on": "2025-05-01"}
+
+
+def _score(store: sa.Engine, law: Policy, **how: bool) -> Report:
+    (report,) = score_periods(store, SUBJECT, law, [YEAR], **how)
+    return report
+
+
+def _points(store: sa.Engine, run_id: int) -> dict[str, int]:
+    with store.connect() as connection:
+        rows = connection.execute(sa.select(PERSON_SCORE).where(PERSON_SCORE.c.run_id == run_id))
+        return {row.person_key: row.points for row in rows}
+
+
+CHANGES = {
+    "a document is added": lambda world: world["document"].put(_document("A2", "A")),
+    "a document is deleted": lambda world: world["document"].put(_document("B1", "B", _deleted=True)),
+    "a document vanishes": lambda world: world["document"].remove("B1"),
+    "a document moves to another case": lambda world: world["document"].put(_document("B1", "C")),
+    "a case is deleted": lambda world: world["case"].put({**_case("B"), "_deleted": True}),
+    "a case becomes special": lambda world: world["case"].put(_case("B", is_supervised="Y")),
+    "a case is open again": lambda world: world["case"].put(_case("B", concluded_on="")),
+    "somebody's role changes": lambda world: world["posting"].put(_posting("sun", "quota_prosecutor")),
+    "somebody leaves before the case closes": lambda world: world["posting"].put(
+        _posting("wang", "quota_prosecutor", valid_to="2025-03-05")
+    ),
+    "a member leaves the team": lambda world: world["participation"].remove("B-li"),
+    "a volume is accepted": lambda world: world["archive_volume"].put(_volume("B")),
+    "a declaration is approved": lambda world: world["declaration"].put(
+        {
+            "declaration_key": "d",
+            "kind": "major_case",
+            "case_no": "C",
+            "person_key": "wang",
+            "declared_on": "2025-03-07",
+            "decided_on": "2025-03-08",
+            "decision": "approved",
+        }
+    ),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES, ids=list(CHANGES))
+def test_scoring_a_change_equals_scoring_everything(
+    lite_store: sa.Engine, world: World, law: Policy, change: str
+) -> None:
+    """Whatever changes, the lines that an incremental run leaves are those that a full run makes."""
+    world.sync(lite_store)
+    first = _score(lite_store, law)
+    CHANGES[change](world)
+    world.sync(lite_store)
+    again = _score(lite_store, law)
+    assert (first.mode, again.mode) == ("full", "incremental")
+    assert again.added + again.closed > 0
+    full = _score(lite_store, law, full=True)
+    assert (full.added, full.closed, full.digest) == (0, 0, again.digest)
+    assert _points(lite_store, full.run_id) == _points(lite_store, again.run_id)
+
+
+def test_only_the_case_that_changed_is_scored(lite_store: sa.Engine, world: World, law: Policy) -> None:
+    """One document of one case: that case alone is looked at, the other lines stand as they are."""
+    world.sync(lite_store)
+    first = _score(lite_store, law)
+    world["document"].put(_document("A2", "A"))
+    world.sync(lite_store)
+    again = _score(lite_store, law)
+    drafted_and_guided = 2
+    assert (again.cases, again.added, again.closed, again.kept) == (1, drafted_and_guided, 0, first.added)
+
+
+@pytest.mark.postgresql
+def test_databases_give_the_same_ledger(
+    lite_store: sa.Engine, postgresql_store: sa.Engine, world: World, law: Policy
+) -> None:
+    """The store keeps facts; it does not decide points."""
+    for engine in (lite_store, postgresql_store):
+        world.sync(engine)
+    assert _score(lite_store, law).digest == _score(postgresql_store, law).digest
+
+
+def test_nothing_changed_writes_nothing(store: sa.Engine, world: World, law: Policy) -> None:
+    """A second run on the same facts keeps the first run's number and result."""
+    world.sync(store)
+    first = _score(store, law)
+    world.sync(store)
+    again = _score(store, law)
+    assert (again.run_id, again.mode, again.added, again.closed) == (first.run_id, "unchanged", 0, 0)
+    assert again.digest == first.digest
+
+
+def test_former_lines_stay_and_say_which_run_closed_them(
+    lite_store: sa.Engine, world: World, law: Policy
+) -> None:
+    """What a former run published can be read from the ledger line by line."""
+    world.sync(lite_store)
+    first = _score(lite_store, law)
+    world["archive_volume"].put(_volume("B"))
+    world.sync(lite_store)
+    again = _score(lite_store, law)
+    with lite_store.begin() as connection:
+        ledger = scope_id(connection, OFFICE, law.id, YEAR.id)
+        lines = connection.execute(sa.select(LEDGER).where(LEDGER.c.scope_id == ledger)).fetchall()
+    then = sum(line.points for line in lines if line.run_from <= first.run_id < line.run_to)
+    now = [line for line in lines if line.run_to == CURRENT]
+    assert then == first.points
+    assert sum(line.points for line in now) == again.points
+    closed = [line for line in lines if line.run_to == again.run_id]
+    assert {line.state for line in closed} == {"provisional"}
+    assert {line.case_no for line in closed} == {"B"}
+
+
+def test_points_become_final_when_the_archive_accepts(
+    lite_store: sa.Engine, world: World, law: Policy
+) -> None:
+    """Acceptance moves points from provisional to final and changes no total of its own."""
+    world.sync(lite_store)
+    first = _score(lite_store, law)
+    world["archive_volume"].put({**_volume("B"), "accepted_on": "2025-12-01"})
+    world.sync(lite_store)
+    again = _score(lite_store, law)
+    assert again.points == first.points
+    assert again.provisional < first.provisional
+
+
+def test_a_changed_policy_scores_everything(
+    lite_store: sa.Engine, world: World, law: Policy, tmp_path: Path
+) -> None:
+    """An office's own parameter is law too: the layer alone makes another version and a full run."""
+    world.sync(lite_store)
+    _score(lite_store, law)
+    (tmp_path / "parameters").mkdir()
+    (tmp_path / "parameters" / "team.toml").write_text(
+        '[team.clerk]\nreplaces = 0.1\nvalues = [{ from = 2018-01-01, value = 0.2, cite = "本院规定" }]\n',
+        encoding="utf-8",
+    )
+    changed = load_policy(PACK, office_layer=tmp_path)
+    report = _score(lite_store, changed)
+    assert changed.version != law.version
+    assert (report.mode, report.reason) == ("full", "policy")
+    assert report.closed > 0
+
+
+def test_everybody_with_a_scored_role_stands_in_the_result(
+    lite_store: sa.Engine, world: World, law: Policy
+) -> None:
+    """Who did nothing stands at zero; he is not left out."""
+    world.sync(lite_store)
+    points = _points(lite_store, _score(lite_store, law).run_id)
+    assert set(points) == {name for name, _ in PEOPLE}
+    assert points["zhao"] == 0
+
+
+def test_a_half_read_source_is_not_scored(lite_store: sa.Engine, world: World, law: Policy) -> None:
+    """Cases that were not read must not look like cases not handled, unless somebody says so."""
+    world.sync(lite_store)
+    world["document"].error = StopError("sync-empty-source", source="ucs", stream="document", entity="文书")
+    world.sync(lite_store)
+    with pytest.raises(AskError) as refused:
+        _score(lite_store, law)
+    assert refused.value.code == "score-sync-incomplete"
+    assert _score(lite_store, law, accept_incomplete=True).points > 0
+
+
+def test_an_empty_store_is_not_scored(lite_store: sa.Engine, law: Policy) -> None:
+    """No facts is an error, not a table of zeros."""
+    with pytest.raises(StopError) as refused:
+        score_periods(lite_store, Subject(OFFICE, (OFFICE,)), law, [YEAR])
+    assert refused.value.code == "score-no-facts"

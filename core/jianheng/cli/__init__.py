@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import TextIO
 
 import click
+from sqlalchemy.exc import SQLAlchemyError
 
 from jianheng.cli.app import build
 from jianheng.cli.exit_codes import ExitCode
@@ -14,9 +15,10 @@ from jianheng.cli.output import print_line, print_problems
 from jianheng.cli.session import Session
 from jianheng.cli.usage import usage_problem
 from jianheng.cli.wording import pick_language
-from jianheng.errors import JianhengError, problem
+from jianheng.errors import JianhengError, StopError, problem
 from jianheng.logs import get_log
 from jianheng.messages import LANGUAGES, set_language, text
+from jianheng.store.engine import store_error
 
 __all__ = ["ExitCode", "main"]
 
@@ -57,6 +59,11 @@ def _tell(error: Exception, *, as_json: bool) -> int:
         return ExitCode.OK
     if isinstance(error, click.ClickException):
         error = usage_problem(error)
+    elif isinstance(error, SQLAlchemyError):
+        error = store_error(error, "jianheng")
+    elif isinstance(error, OSError):  # a full disk or a closed stream under what we print
+        error = StopError("cli-output-failed", told=error.strerror or type(error).__name__)
+        as_json = False
     if isinstance(error, JianhengError):
         print_problems(error.problems, as_json=as_json)
         return error.exit_code

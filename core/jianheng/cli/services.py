@@ -95,7 +95,7 @@ def policy_of(session: Session) -> Policy:
 
 def periods_of(session: Session, asked: Sequence[str]) -> list[Period]:
     """Return the periods asked for, or all configured ones."""
-    return [period(name) for name in asked or session.deployment.policy.periods]
+    return [period(name) for name in dict.fromkeys(asked or session.deployment.policy.periods)]
 
 
 def last_period_of(session: Session, asked: str | None) -> Period:

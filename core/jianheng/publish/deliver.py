@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 
 from jianheng.contract import Publication, Receipt
-from jianheng.store.engine import now_us
+from jianheng.store.engine import now_us, writing
 from jianheng.store.tables import PUBLICATION
 
 
@@ -44,7 +44,7 @@ def deliver(
             target, publication.kind, publication.period, Receipt(held.location, held.records), written=False
         )
     receipt = write(publication)
-    with store.begin() as connection:
+    with writing(store) as connection:
         connection.execute(sa.delete(PUBLICATION).where(*where))
         connection.execute(
             sa.insert(PUBLICATION).values(

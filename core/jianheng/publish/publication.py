@@ -234,6 +234,8 @@ def _notices(
     told = [text("notice-gate", gate=policy.file.gate.label)]
     if run.get("incomplete"):
         told.insert(0, text("notice-incomplete", sources="、".join(run["incomplete"])))
+    if fact_versions.last_recorded(connection, office) > run["facts_at"]:
+        told.insert(0, text("notice-newer-facts"))
     if any(row.assumed for row in policy.points):
         told.append(text("notice-assumed"))
     for reason, (count, withheld) in ledger.voids(connection, office, policy, period).items():

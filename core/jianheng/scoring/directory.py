@@ -51,7 +51,8 @@ def directory(
         fact_versions.read_current(connection, DEPARTMENT, office).to_pylist(), DEPARTMENT, source_order
     )
     postings: dict[str, list[dict[str, Any]]] = {}
-    for posting in fact_versions.read_current(connection, POSTING, office).to_pylist():
+    told = fact_versions.read_current(connection, POSTING, office).to_pylist()
+    for posting in merged(told, POSTING, source_order).values():
         ends = posting["valid_to"]
         if posting["valid_from"] < end and (ends is None or ends >= start):
             postings.setdefault(posting["person_key"], []).append(posting)

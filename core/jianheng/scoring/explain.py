@@ -16,7 +16,7 @@ from jianheng.scoring.points import shown
 from jianheng.scoring.policy import Policy
 from jianheng.store import fact_versions
 from jianheng.store.engine import moment
-from jianheng.store.tables import NO_RULE
+from jianheng.store.tables import NO_RULE, OPEN
 
 
 def find_person(members: Mapping[str, Member], wanted: str) -> Member:
@@ -51,7 +51,7 @@ def explain(
     With ``case_no`` only the entries of that case are listed; totals stay whole.
 
     Raises:
-        StopError: the person is unknown or ambiguous, or nothing was scored yet.
+        StopError: the person is unknown or ambiguous, has nothing in the case, or nothing was scored yet.
     """
     run_id, run = scored_run(connection, office, policy, period)
     members = directory(connection, office, period.start, period.end, source_order)
@@ -62,6 +62,8 @@ def explain(
     entries = lines(connection, office, policy, period, member.person_key)
     values = [row for row in kept_indicators(connection, run_id) if row["person_key"] == member.person_key]
     listed = [entry for entry in entries if case_no is None or entry["case_no"] == case_no]
+    if case_no is not None and not listed:
+        raise StopError("explain-no-such-case", wanted=wanted, case_no=case_no, period=period.id)
     records = _records(connection, office, listed)
     names = category_names(connection, office)
     return {
@@ -211,20 +213,23 @@ def _records(
     connection: sa.Connection, office: str, entries: Sequence[Mapping[str, Any]]
 ) -> dict[tuple[str, str], dict[str, Any]]:
     """Return for each counted item where its record stands in the source and when we learnt it."""
-    wanted: dict[str, set[str]] = {}
+    wanted: dict[str, dict[str, str]] = {}
     for entry in entries:
-        wanted.setdefault(entry["item_kind"], set()).add(entry["item_key"])
+        wanted.setdefault(entry["item_kind"], {})[entry["item_key"]] = entry["fact_hash"]
     found: dict[tuple[str, str], dict[str, Any]] = {}
-    for kind, keys in wanted.items():
-        for key, source, locator, recorded, content in fact_versions.sightings(
-            connection, ENTITIES[kind], office, keys
+    for kind, hashes in wanted.items():
+        for key, source, locator, since, until, content in fact_versions.sightings(
+            connection, ENTITIES[kind], office, hashes
         ):
-            found[kind, key] = {
-                "source": source,
-                "locator": locator,
-                "recorded_at": moment(recorded).isoformat(timespec="seconds"),
-                "content_hash": content,
-            }
+            # The version that was scored; of records merged from several sources, the current one.
+            if content == hashes[key] or (until == OPEN and (kind, key) not in found):
+                found[kind, key] = {
+                    "source": source,
+                    "locator": locator,
+                    "recorded_at": moment(since).isoformat(timespec="seconds"),
+                    "content_hash": content,
+                    "current": until == OPEN,
+                }
     return found
 
 

@@ -64,7 +64,7 @@ def score(
         engine.execute("SET threads = 2")
         engine.execute("SET TimeZone = 'Asia/Shanghai'")
         _load_facts(engine, facts, source_order)
-        _load_policy(engine, policy, period, units)
+        _load_policy(engine, policy, units)
         _make_items(engine, policy, period)
         for statement in STEPS:
             engine.execute(statement)
@@ -140,10 +140,8 @@ def _merge_sql(entity: str, sources: Sequence[str]) -> str:
     return f"CREATE TEMP TABLE fact_{entity} AS SELECT {columns} FROM arriving GROUP BY {key}"
 
 
-def _load_policy(
-    engine: duckdb.DuckDBPyConnection, policy: Policy, period: Period, units: Sequence[str]
-) -> None:
-    for name, table in plan_tables.tables(policy, period).items():
+def _load_policy(engine: duckdb.DuckDBPyConnection, policy: Policy, units: Sequence[str]) -> None:
+    for name, table in plan_tables.tables(policy).items():
         engine.register("arriving", table)
         engine.execute(f"CREATE TEMP TABLE {name} AS SELECT * FROM arriving")
         engine.unregister("arriving")

@@ -122,7 +122,7 @@ class PointsRow(_Strict):
     action: str = ""
     indicator: Id
     points: Decimal
-    per_case: int | None = Field(default=None, ge=1)
+    per_case: int | None = Field(default=None, ge=1, le=1_000_000)
     since: dt.date | None = Field(default=None, alias="from")
     until: dt.date | None = None
     cite: str

@@ -78,7 +78,7 @@ QUALIFY row_number() OVER (
     """
 CREATE TEMP TABLE weighted AS
 WITH agreed AS (
-  SELECT measure, item_key, count(agreed) = count(*) AND sum(agreed) = 1 AS holds
+  SELECT measure, item_key, count(agreed) = count(*) AND sum(agreed) = 1 AND min(agreed) >= 0 AS holds
   FROM subject WHERE shared GROUP BY ALL
 ),
 role_size AS (

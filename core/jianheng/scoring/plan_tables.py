@@ -8,7 +8,6 @@ from typing import Any
 import pyarrow as pa
 
 from jianheng.scoring.parameters import resolve
-from jianheng.scoring.period import Period
 from jianheng.scoring.points import SCALE
 from jianheng.scoring.policy import Policy
 
@@ -28,9 +27,11 @@ def _any(values: tuple[str, ...]) -> tuple[str | None, ...]:
     return values or (None,)
 
 
-def tables(policy: Policy, period: Period) -> dict[str, pa.Table]:
-    """Return the tables the plan joins: rules, authority, sheets, coefficients, team weights, measures."""
-    del period  # every dated value is carried with its span; the item's day picks it
+def tables(policy: Policy) -> dict[str, pa.Table]:
+    """Return the tables the plan joins: rules, authority, sheets, coefficients, team weights, measures.
+
+    Every dated value is carried with its span of days; the item's day picks it.
+    """
     return {
         "rule_row": _rules(policy),
         "authority_row": _authority(policy),

@@ -5,15 +5,17 @@ from decimal import Decimal
 from jianheng.errors import Problem, problem
 
 SCALE = 1000
+_LARGEST = Decimal(10) ** 6
 
 
 def thousandths(value: Decimal | int, where: str) -> int | Problem:
     """Return a number as an integer of thousandths; finer numbers are refused, never rounded."""
-    scaled = Decimal(value) * SCALE
+    number = Decimal(value)
+    if not number.is_finite() or number.copy_abs().compare(_LARGEST) > 0:  # before any arithmetic on it
+        return problem("policy-too-large", where=where, value=value)
+    scaled = number * SCALE
     if scaled != scaled.to_integral_value():
         return problem("policy-too-fine", where=where, value=value)
-    if abs(scaled) > 10**9:
-        return problem("policy-too-large", where=where, value=value)
     return int(scaled)
 
 

@@ -54,7 +54,11 @@ class Policy:
     @property
     def uses_links(self) -> bool:
         """Whether a case's items may depend on linked cases."""
-        texts = [*self.measure_sql.values(), *(each.when_sql or "" for each in self.coefficients)]
+        texts = [
+            self.gate_sql,
+            *self.measure_sql.values(),
+            *(each.when_sql or "" for each in self.coefficients),
+        ]
         return any("v_link" in text for text in texts)
 
     @property

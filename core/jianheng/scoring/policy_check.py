@@ -107,9 +107,28 @@ def _check_parameters(draft: Draft, file: PolicyFile, where: str) -> list[Proble
 def _check_measures(draft: Draft, file: PolicyFile, where: str) -> list[Problem]:
     named = [name for each in file.coefficients for name in each.measures]
     found = _strangers(named, draft.named, f"{where} coefficients", "measure")
+    if file.team is not None and any(each.team for _, each in draft.measures.values()):
+        found += _check_weights(draft, file, where)
     if file.team is None:
         teams = [(source, name) for name, (source, each) in draft.measures.items() if each.team]
         found += [problem("policy-team-missing", where=source, measure=name) for source, name in teams]
+    return found
+
+
+def _check_weights(draft: Draft, file: PolicyFile, where: str) -> list[Problem]:
+    """Every role with a sheet needs a weight from the policy's first day on: none given is not none earned."""
+    weights = file.team.weights if file.team else {}
+    declared = {name for layer in draft.layers for name in layer.declarations}
+    found: list[Problem] = []
+    for sheet in file.sheets:
+        parameter = weights.get(sheet.role)
+        if parameter is not None and parameter not in declared:
+            continue  # told as an unknown name
+        spans = resolve(draft.layers, parameter) if parameter is not None else ()
+        if not spans or spans[0].since > file.since:
+            found.append(
+                problem("policy-weight-missing", where=f"{where} team", role=sheet.role, since=file.since)
+            )
     return found
 
 

@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from jianheng.errors import AskError, StopError
 from jianheng.facts.entities import POSTING
 from jianheng.scoring import ledger_lines
+from jianheng.scoring.directory import merged
 from jianheng.scoring.kernel import score
 from jianheng.scoring.period import Period
 from jianheng.scoring.policy import Policy
@@ -17,6 +18,7 @@ from jianheng.scoring.scope import Scope, Subject, read_facts, scope_of
 from jianheng.scoring.standing import Standing, Sum, Value, indicator_values, standings
 from jianheng.store import fact_versions
 from jianheng.store.bulk import insert_rows
+from jianheng.store.engine import writing
 from jianheng.store.runs import begin_run, end_run, ended_well, first_unfinished, last_run
 from jianheng.store.tables import INDICATOR, PERSON_SCORE
 
@@ -80,7 +82,7 @@ def score_periods(
     with store.connect() as connection:
         # Taken before anything is read: what arrives meanwhile is looked at again by the next run.
         facts_at = fact_versions.last_recorded(connection, subject.office)
-        begun = first_unfinished(connection, subject.office, "sync")
+        begun = first_unfinished(connection, subject.office, "sync", subject.source_order)
         incomplete = _incomplete(connection, subject.office, subject.source_order)
     if facts_at == 0:
         raise StopError("score-no-facts", office=subject.office)
@@ -113,7 +115,7 @@ def _score(
 ) -> Report:
     """Score one period; facts that an earlier period of this call has read are not read again."""
     office = subject.office
-    with store.begin() as connection:
+    with writing(store) as connection:
         last = last_run(connection, office, "score", subject_of(policy, period))
         scope = scope_of(connection, subject, policy, last[1] if last else None, full=full)
         ledger_id = ledger_lines.scope_id(connection, office, policy.id, period.id)
@@ -168,7 +170,8 @@ def _people(
 ) -> set[tuple[str, str]]:
     """Return who is scored on which sheet: everyone who held the role in the office within the period."""
     sheets = {each.role: each.id for each in policy.file.sheets}
-    postings = fact_versions.read_current(connection, POSTING, subject.office).to_pylist()
+    told = fact_versions.read_current(connection, POSTING, subject.office).to_pylist()
+    postings = merged(told, POSTING, subject.source_order).values()
     return {
         (posting["person_key"], sheets[posting["role"]])
         for posting in postings

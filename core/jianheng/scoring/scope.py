@@ -17,16 +17,13 @@ from jianheng.scoring.kernel import FACT_ENTITIES
 from jianheng.scoring.policy import Policy
 from jianheng.store import fact_versions
 
-_PEOPLE_OF_CASE = (
-    ("participation", "person_key"),
-    ("case", "handler_key"),
-    ("document", "drafter_key"),
-    ("approval", "approver_key"),
-    ("event", "actor_key"),
-    ("declaration", "person_key"),
+_PEOPLE_OF_CASE = tuple(
+    (entity.name, column.name)
+    for entity in (ENTITIES[name] for name in NEEDED)
+    for column in entity.columns
+    if column.ref == "person" and "case_no" in entity.names
 )
-"""Where a case names a person: his posting changing makes the case one to score again."""
-
+"""Wherever a case names a person: his posting changing makes the case one to score again."""
 
 NO_CASE = ""
 """The case number of lines for items that hang on no case, such as awards."""
@@ -73,7 +70,7 @@ def scope_of(
         "first": last is None,
         "policy": last is not None and last["policy_version"] != policy.version,
         "units": last is not None and tuple(last["units"]) != subject.units,
-        "sources": last is not None and tuple(last["sources"]) != subject.source_order,
+        "sources": last is not None and tuple(last.get("sources", ())) != subject.source_order,
     }
     for reason, holds in reasons.items():
         if holds:

@@ -1,7 +1,8 @@
 """Opening a store: the engine, its settings, and whether its tables are those this version needs."""
 
 import datetime as dt
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from importlib.resources import as_file, files
 from pathlib import Path
 
@@ -11,12 +12,17 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy.engine.interfaces import DBAPIConnection
-from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, IntegrityError, NoSuchModuleError, SQLAlchemyError
 from sqlalchemy.pool import ConnectionPoolEntry
 
-from jianheng.errors import RetryError, StopError
+from jianheng.errors import JianhengError, RetryError, StopError
 
 _MIGRATIONS = "migrations"
+_WRITES = "jianheng_writes"
+_IN_THE_WAY = ("40001", "40P01")
+"""PostgreSQL: could not serialise, deadlock."""
+_UPGRADE_LOCK = 1_952_870_259
+"""PostgreSQL: the number of the lock that one upgrade holds while another waits."""
 
 
 def now_us() -> int:
@@ -30,11 +36,38 @@ def moment(us: int) -> dt.datetime:
 
 
 def _prepare_sqlite(connection: DBAPIConnection, _entry: ConnectionPoolEntry) -> None:
+    connection.isolation_level = None  # transactions begin where we say, not at the first write
     with closing(connection.cursor()) as cursor:
         cursor.execute("PRAGMA journal_mode=WAL")
         cursor.execute("PRAGMA synchronous=NORMAL")
         cursor.execute("PRAGMA busy_timeout=10000")
         cursor.execute("PRAGMA temp_store=MEMORY")
+
+
+def _begin_sqlite(connection: sa.Connection) -> None:
+    """Reads see one moment; who will write takes his place in the queue before he reads."""
+    writes = connection.get_execution_options().get(_WRITES)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+@contextmanager
+def writing(engine: sa.Engine) -> Iterator[sa.Connection]:
+    """Open a transaction that will write: what it reads first cannot change before it writes."""
+    with engine.execution_options(**{_WRITES: True}).begin() as connection:
+        yield connection
+
+
+def store_error(failed: SQLAlchemyError, doing: str) -> JianhengError:
+    """Return what to tell of a failing store: the driver's first line, never the statement's values.
+
+    Two jobs in each other's way are no fault of the store: the later one may simply run again.
+    """
+    cause = getattr(failed, "orig", None) or failed
+    told = (str(cause).strip().splitlines() or [type(cause).__name__])[0]
+    code = str(getattr(cause, "sqlstate", "") or "")
+    if isinstance(failed, IntegrityError) or code in _IN_THE_WAY or "database is locked" in told:
+        return RetryError("store-busy", told=told, doing=doing)
+    return StopError("store-failed", told=told, doing=doing)
 
 
 def open_engine(url: str | sa.URL) -> sa.Engine:
@@ -48,7 +81,9 @@ def open_engine(url: str | sa.URL) -> sa.Engine:
     except ArgumentError:
         raise StopError("store-bad-url") from None
     try:
-        engine = sa.create_engine(address)
+        # What a report reads must be of one moment; SQLite and MariaDB do so by themselves.
+        how = {"isolation_level": "REPEATABLE READ"} if address.get_backend_name() == "postgresql" else {}
+        engine = sa.create_engine(address, **how)
     except (NoSuchModuleError, ModuleNotFoundError) as missing:
         raise StopError("store-no-driver", dialect=address.drivername, missing=str(missing)) from None
     if engine.dialect.name == "sqlite":
@@ -57,6 +92,7 @@ def open_engine(url: str | sa.URL) -> sa.Engine:
             if not folder.is_dir():
                 raise StopError("store-no-folder", folder=str(folder))
         sa.event.listen(engine, "connect", _prepare_sqlite)
+        sa.event.listen(engine, "begin", _begin_sqlite)
     return engine
 
 
@@ -65,6 +101,7 @@ def check_connection(engine: sa.Engine) -> None:
 
     Raises:
         RetryError: nobody answers, or the password is refused.
+        StopError: the file is no SQLite database.
     """
     try:
         with engine.connect() as connection:
@@ -72,6 +109,8 @@ def check_connection(engine: sa.Engine) -> None:
     except SQLAlchemyError as refused:
         cause = getattr(refused, "orig", None) or refused
         told = (str(cause).strip().splitlines() or [type(cause).__name__])[0]
+        if engine.dialect.name == "sqlite" and "locked" not in told:
+            raise StopError("store-unusable", file=str(engine.url.database), told=told) from None
         raise RetryError(
             "store-unreachable", url=engine.url.render_as_string(hide_password=True), told=told
         ) from None
@@ -93,7 +132,14 @@ def schema_state(engine: sa.Engine) -> tuple[str | None, str | None]:
 
 def upgrade(engine: sa.Engine) -> str | None:
     """Bring the store's tables to what this version needs; return the revision."""
-    with as_file(files("jianheng.store") / _MIGRATIONS) as scripts, engine.begin() as connection:
+    whole = engine
+    if engine.dialect.name == "postgresql":
+        whole = engine.execution_options(isolation_level="READ COMMITTED")
+    with as_file(files("jianheng.store") / _MIGRATIONS) as scripts, writing(whole) as connection:
+        if (
+            engine.dialect.name == "postgresql"
+        ):  # two first runs at once: one sets up, the other finds it done
+            connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_UPGRADE_LOCK)))
         command.upgrade(_configuration(connection, scripts), "head")
     return schema_state(engine)[0]
 

@@ -230,17 +230,22 @@ def locators(connection: sa.Connection, entity: Entity, office: str) -> dict[str
 
 def sightings(
     connection: sa.Connection, entity: Entity, office: str, keys: Iterable[str]
-) -> list[tuple[str, str, str, int, str]]:
-    """Return for some current records: key, source, locator, recorded when, content hash."""
+) -> list[tuple[str, str, str, int, int, str]]:
+    """Return every version of some records: key, source, locator, recorded from and to, content hash; oldest first."""
     table = FACTS[entity.name]
     key = table.c[entity.key.name]
-    found: list[tuple[str, str, str, int, str]] = []
+    told = (
+        key,
+        table.c.source,
+        table.c.locator,
+        table.c.recorded_from,
+        table.c.recorded_to,
+        table.c.content_hash,
+    )
+    found: list[tuple[str, str, str, int, int, str]] = []
     for some in chunks(sorted(set(keys))):
-        statement = sa.select(
-            key, table.c.source, table.c.locator, table.c.recorded_from, table.c.content_hash
-        )
-        statement = statement.where(table.c.office == office, key.in_(some), table.c.recorded_to == OPEN)
-        found.extend(tuple(row) for row in connection.execute(statement.order_by(key, table.c.source)))
+        statement = sa.select(*told).where(table.c.office == office, key.in_(some))
+        found.extend(tuple(row) for row in connection.execute(statement.order_by(key, table.c.recorded_from)))
     return found
 
 

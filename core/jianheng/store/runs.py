@@ -1,7 +1,7 @@
 """Runs: when something started, how it ended, what it counted."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -52,9 +52,13 @@ def ended_well(connection: sa.Connection, office: str, kind: str, subject: str) 
     return state == "done"
 
 
-def first_unfinished(connection: sa.Connection, office: str, kind: str) -> int | None:
-    """Return when the earliest run of a kind began that is the last of its subject and has not ended."""
-    last = sa.select(sa.func.max(RUN.c.run_id)).where(RUN.c.office == office, RUN.c.kind == kind)
+def first_unfinished(
+    connection: sa.Connection, office: str, kind: str, subjects: Sequence[str]
+) -> int | None:
+    """Return when the earliest run began that is the last of one of some subjects and has not ended."""
+    last = sa.select(sa.func.max(RUN.c.run_id)).where(
+        RUN.c.office == office, RUN.c.kind == kind, RUN.c.subject.in_(subjects)
+    )
     last = last.group_by(RUN.c.subject)
     begun = sa.select(sa.func.min(RUN.c.started_at)).where(RUN.c.run_id.in_(last), RUN.c.state == "running")
     found: int | None = connection.scalar(begun)

@@ -13,6 +13,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from jianheng.contract import Stream
 from jianheng.errors import Problem, StopError, problem
 from jianheng.facts.entities import ENTITIES
+from jianheng.store.engine import store_error, writing
 from jianheng.store.runs import PART, begin_run, end_run
 from jianheng.sync import quarantine
 from jianheng.sync.apply import Place
@@ -49,7 +50,7 @@ def sync_source(
     """
     streams = _ordered(reader, only)
     with _coded_store_failures(f"sync {reader.name}"):
-        with store.begin() as connection:
+        with writing(store) as connection:
             run_id = begin_run(connection, office, "sync", reader.name)
         reports: list[StreamReport] = []
         broken: set[str] = set()
@@ -78,7 +79,7 @@ def sync_source(
                     broken.add(stream.entity)
                 reports.append(report)
         finally:
-            with store.begin() as connection:
+            with writing(store) as connection:
                 left = quarantine.open_count(connection, office, reader.name)
                 done = SourceReport(reader.name, run_id, tuple(reports), left)
                 state = done.state if len(reports) == len(streams) else "broken"
@@ -89,7 +90,7 @@ def sync_source(
 
 def record_unread(store: sa.Engine, office: str, source: str) -> None:
     """Record that a source could not even be opened: it is not complete until it was read again."""
-    with store.begin() as connection:
+    with writing(store) as connection:
         end_run(connection, begin_run(connection, office, "sync", source), "broken", {})
 
 
@@ -99,9 +100,7 @@ def _coded_store_failures(doing: str) -> Iterator[None]:
     try:
         yield
     except SQLAlchemyError as failed:
-        cause = getattr(failed, "orig", None) or failed
-        told = (str(cause).strip().splitlines() or [type(cause).__name__])[0]
-        raise StopError("store-failed", told=told, doing=doing) from failed
+        raise store_error(failed, doing) from failed
 
 
 def _ordered(reader: Reader, only: Iterable[str]) -> list[Stream]:

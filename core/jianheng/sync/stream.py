@@ -11,8 +11,7 @@ from jianheng.contract import Batch, Stream
 from jianheng.errors import AskError, EmptiedError, JianhengError, StopError
 from jianheng.facts.convert import Fact, Reject
 from jianheng.store import fact_versions
-from jianheng.store.engine import now_us
-from jianheng.store.tables import FACTS
+from jianheng.store.engine import now_us, writing
 from jianheng.sync import cursors, quarantine
 from jianheng.sync.apply import Place, Seen, apply_rows
 from jianheng.sync.counts import Counts, StreamReport
@@ -68,11 +67,8 @@ def sync_stream(
 
 def _moment(connection: sa.Connection, place: Place) -> Place:
     """Return the place with the moment of this transaction, never before what is already recorded."""
-    table = FACTS[place.entity.name]
-    latest = connection.scalar(
-        sa.select(sa.func.max(table.c.recorded_from)).where(table.c.office == place.office)
-    )
-    at = max(now_us(), (latest or 0) + 1)
+    latest = fact_versions.last_recorded(connection, place.office)  # of all: scoring asks for what came since
+    at = max(now_us(), latest + 1)
     return replace(place, at=at)
 
 
@@ -86,7 +82,7 @@ def _where_to_go_on(store: sa.Engine, place: Place, reader: Reader, *, full: boo
     What was rejected may be mended at the source without looking changed, so while something is in
     quarantine everything is read again, less and less often the longer it stays there.
     """
-    with store.begin() as connection:
+    with writing(store) as connection:
         again = full or quarantine.count_sync(connection, place.office, place.source, place.stream)
         return None if again else cursors.kept(connection, place, reader.fingerprint)
 
@@ -106,7 +102,7 @@ def _read_cursor(
     try:
         for batch in reader.read(stream.name, cursor):
             rows = _rows(batch)
-            with store.begin() as connection:
+            with writing(store) as connection:
                 now = _moment(connection, place)
                 applied = apply_rows(connection, now, rows, Seen(known_refs=known_refs))
                 _settle(connection, now, applied.taken, applied.rejects)
@@ -124,13 +120,13 @@ def _read_cursor(
     if read == 0:
         yield _empty(store, place, stream, accept_mass_change)
         return
-    with store.begin() as connection:  # all was read: a row that did not come again is not there any more
+    with writing(store) as connection:  # all was read: a row that did not come again is not there any more
         _close_gone(connection, place, rejected)
 
 
 def _empty(store: sa.Engine, place: Place, stream: Stream, accept_mass_change: bool) -> Counts:
     """Everything of a stream vanished: believe it as of a snapshot, and read from the beginning next time."""
-    with store.begin() as connection:
+    with writing(store) as connection:
         now = _moment(connection, place)
         gone = fact_versions.live_keys(connection, place.entity, place.office, place.source, place.stream)
         if gone and not accept_mass_change:  # even a few: such a source marks what it deletes
@@ -161,7 +157,7 @@ def _read_snapshot(
     """Apply a full read in one transaction: half a snapshot would look like a mass deletion."""
     seen = Seen()
     counts = Counts()
-    with store.begin() as connection:
+    with writing(store) as connection:
         now = _moment(connection, place)
         before = fact_versions.live_keys(connection, place.entity, place.office, place.source, place.stream)
         rejected: set[str] = set()
@@ -245,7 +241,7 @@ def _replay(store: sa.Engine, place: Place) -> Counts:
     A row that only lost against another of the same key would win by being tried alone, so it waits
     until the source gives one of the two again.
     """
-    with store.begin() as connection:
+    with writing(store) as connection:
         opened = quarantine.held(connection, place.office, place.source, place.stream)
         again = [entry.row for entry in opened if not entry.lost_to_another]
         if not again:

@@ -60,7 +60,7 @@ POLICY = [
     ("", '[[indicators]]\nid = "x"\nlabel = "x"\nparent = "nowhere"', "policy-unknown-name"),
     ("", '[[indicators]]\nid = "x"\nlabel = "x"\nparent = "x"', "policy-circle"),
     ("", '[[indicators]]\nid = "total"\nlabel = "x"', "policy-id-twice"),
-    ("", '[[sheets]]\nid = "clerk"\nlabel = "x"\nrole = "other"', "policy-id-twice"),
+    ("", '[[sheets]]\nid = "x"\nlabel = "x"\nrole = "other"', "policy-weight-missing"),
     ("", '[[sheets]]\nid = "second"\nlabel = "x"\nrole = "clerk"', "policy-id-twice"),
     ("", '[[sheets]]\nid = "x"\nlabel = "x"\nrole = "captain"', "policy-unknown-name"),
     (
@@ -82,7 +82,14 @@ POLICY = [
     ('final_when = "archive_accepted_on', 'final_when = "archive_acepted_on', "rule-unknown-column"),
     ('due_for_archive = "closed_on', 'due_for_archive = "closd_on', "rule-unknown-column"),
     ('closing = "case when', 'closing = "select case when', "rule-not-allowed"),
-    ("then concluded_on else", "then closed_on else", "policy-closing-circle"),
+    ("then concluded_on else", "then closed_on else", "rule-unknown-column"),
+    ("coalesce(completed_on, concluded_on)", "archive_accepted_on", "rule-unknown-column"),
+    (
+        "case when category in",
+        "case when linked(category = '0301') then due_on when category in",
+        "policy-closing-circle",
+    ),
+    (', clerk = "team.clerk"', "", "policy-weight-missing"),
 ]
 
 

@@ -1,5 +1,6 @@
 """A scoring run: what changed is scored again, nothing else, and the result equals scoring everything."""
 
+import random
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,8 @@ from jianheng.scoring.policy import Policy, load_policy
 from jianheng.scoring.run import Report, score_periods
 from jianheng.scoring.scope import Subject
 from jianheng.store.tables import CURRENT, LEDGER, PERSON_SCORE
-from upstream import OFFICE, Table, sync, table
+from mini_pack import write_pack
+from upstream import OFFICE, Table, case, document, person, posting, sync, sync_world, table
 
 PACK = Path(__file__).parents[1] / "plugins" / "jianheng_plugins" / "provinces" / "laoshan"
 YEAR = period("2025")
@@ -254,3 +256,115 @@ def test_an_empty_store_is_not_scored(lite_store: sa.Engine, law: Policy) -> Non
     with pytest.raises(StopError) as refused:
         score_periods(lite_store, Subject(OFFICE, (OFFICE,)), law, [YEAR])
     assert refused.value.code == "score-no-facts"
+
+
+def test_several_periods_are_several_ledgers(lite_store: sa.Engine, world: World, law: Policy) -> None:
+    """Each has its own lines; the halves of a year sum to the year."""
+    world["document"].put(_document("A2", "A", drafted_on="2025-09-01"))
+    world.sync(lite_store)
+    names = ("2025", "2025-H1", "2025-H2")
+    year, first, second = score_periods(lite_store, SUBJECT, law, [period(name) for name in names])
+    assert (first.points + second.points, first.added + second.added) == (year.points, year.added)
+    assert second.points > 0
+
+
+def test_another_order_of_trust_scores_everything(lite_store: sa.Engine, world: World, law: Policy) -> None:
+    """Which source is believed first may change any line."""
+    world.sync(lite_store)
+    sync(lite_store, table("case", _case("A", concluded_on="2025-06-07")), name="other")
+    orders = (("ucs", "other"), ("other", "ucs"))
+    found = [score_periods(lite_store, Subject(OFFICE, (OFFICE,), each), law, [YEAR])[0] for each in orders]
+    assert [each.reason for each in found] == ["first", "sources"]
+    assert found[0].digest != found[1].digest
+
+
+LINKS_AND_AWARDS = (
+    (
+        "measures.toml",
+        "",
+        """
+[paired]
+label = "关联"
+grain = "case"
+where = "linked(has_document('charge') and suspect_count >= 1)"
+date = "accepted_on"
+unit = "件"
+actor = "handler_key"
+
+[award]
+label = "奖励"
+grain = "personnel_record"
+where = "kind = 'award'"
+date = "starts_on"
+unit = "项"
+actor = "person_key"
+""",
+    ),
+    ("points.csv", "", "paired,关联,paired,,,,work,5,,,,第十条\naward,奖励,award,,,,work,4,,,,第十条"),
+)
+PERSONS = ("wang", "zhao", "sun")
+NUMBERS = ("A", "B", "C", "D")
+DAYS = ("2025-02-03", "2025-06-30", "2025-07-01", "2024-12-31", None)
+
+
+def _random_row(chance: random.Random, entity: str) -> dict[str, Any]:
+    """Return a row of an entity with one of a few keys, so that rows are changed and moved, not only added."""
+    number, who, day = chance.choice(NUMBERS), chance.choice(PERSONS), chance.choice(DAYS)
+    key = f"{entity}-{chance.randrange(5)}"
+    return {
+        "case": case(number, handler_key=chance.choice([who, None]), concluded_on=day),
+        "document": document(
+            key, number, template_code=chance.choice(["charge", "report"]), drafter_key=who, drafted_on=day
+        ),
+        "participation": {
+            "participation_key": key,
+            "case_no": number,
+            "person_key": who,
+            "role": chance.choice(["quota_prosecutor", "prosecutor_assistant"]),
+        },
+        "suspect": {"suspect_key": key, "case_no": number, "suspect_no": key},
+        "archive_volume": {"volume_key": key, "case_no": number, "state": "accepted", "accepted_on": day},
+        "case_link": {
+            "link_key": key,
+            "from_case_no": number,
+            "to_case_no": chance.choice(NUMBERS),
+            "kind": "related",
+        },
+        "posting": posting(
+            who,
+            chance.choice(["quota_prosecutor", "prosecutor_assistant", "clerk"]),
+            valid_to=chance.choice(["2025-06-30", None]),
+        ),
+        "personnel_record": {"record_key": key, "kind": "award", "person_key": who, "starts_on": day},
+    }[entity]
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_scoring_any_history_step_by_step_equals_scoring_its_end(
+    lite_store: sa.Engine, tmp_path: Path, seed: int
+) -> None:
+    """Also where a rule speaks of linked cases and their documents, and where items hang on no case."""
+    law = load_policy(write_pack(tmp_path / "mini", *LINKS_AND_AWARDS))
+    subject = Subject(OFFICE, (OFFICE,), ("world",))
+    chance = random.Random(seed)
+    people = [person(name) for name in PERSONS]
+    rows = {"posting": {name: posting(name) for name in PERSONS}, "case": {n: case(n) for n in NUMBERS}}
+    changing = ("case", "document", "participation", "suspect", "archive_volume", "case_link", "posting")
+    changing += ("personnel_record",)
+    modes = set()
+    for _ in range(6):
+        for entity in chance.choices(changing, k=chance.randrange(1, 6)):
+            row = _random_row(chance, entity)
+            held = rows.setdefault(entity, {})
+            key = str(next(iter(row.values())))
+            if key in held and entity != "posting" and chance.random() < 0.3:
+                del held[key]
+            else:
+                held[key] = row
+        told = {entity: list(rows.get(entity, {}).values()) for entity in changing}
+        assert sync_world(lite_store, {"person": people} | told).state == "done"
+        (step,) = score_periods(lite_store, subject, law, [YEAR])
+        (whole,) = score_periods(lite_store, subject, law, [YEAR], full=True)
+        modes.add(step.mode)
+        assert (whole.added, whole.closed, whole.digest) == (0, 0, step.digest)
+    assert "incremental" in modes

@@ -12,6 +12,7 @@ from jianheng.errors import JianhengError, StopError, problem
 from jianheng.messages import text
 from jianheng.publish.publication import Office
 from jianheng.registry import Registry
+from jianheng.scoring.kernel import score
 from jianheng.scoring.period import Period, period
 from jianheng.scoring.policy import Policy, load_policy
 from jianheng.store.engine import check_connection, open_engine, open_store, schema_state
@@ -57,9 +58,14 @@ def check_store(deployment: Deployment, secrets: Mapping[str, Secret]) -> Iterab
 
 
 def check_policy(session: Session) -> Iterable[Finding]:
-    """Load the policy with the office's own layer, and read the configured periods."""
+    """Load the policy with the office's own layer, and apply it to an office without a single case.
+
+    That shows what reading alone does not: a rule whose types do not fit.
+    """
     policy = policy_of(session)
     periods = periods_of(session, ())
+    for each in periods:
+        score({}, policy, each, office_of(session).units)
     labels = "、".join(each.label for each in periods)
     yield Finding(policy.id, detail=f"{policy.label}: {labels}")
 

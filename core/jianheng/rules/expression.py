@@ -61,13 +61,16 @@ class _WrongError(Exception):
         self.problem = told
 
 
-def compile_expression(text: str, grain: str, where: str) -> str | Problem:
-    """Return an expression over the view of a grain as DuckDB SQL (alias ``t``), or what is wrong with it."""
+def compile_expression(text: str, grain: str, where: str, over: View | None = None) -> str | Problem:
+    """Return an expression as DuckDB SQL (alias ``t``), or what is wrong with it.
+
+    It speaks of the view of the grain, or of ``over`` where fewer columns are there yet.
+    """
     try:
         parsed = sqlglot.parse(text, dialect="duckdb")
         if len(parsed) != 1 or parsed[0] is None:
             return problem("rule-syntax", where=where, text=text, told="one expression is wanted")
-        return _compile(parsed[0], view(grain), "t", where).sql(dialect="duckdb", comments=False)
+        return _compile(parsed[0], over or view(grain), "t", where).sql(dialect="duckdb", comments=False)
     except _WrongError as wrong:
         return wrong.problem
     except SqlglotError as error:

@@ -67,6 +67,12 @@ def view(grain: str) -> View:
     return View(f"v_{grain}", grain, entity.key.name, (*own, *_case_columns(own)))
 
 
+def plain_case() -> View:
+    """Return the case without what is computed: what the closing rule may speak of, since it comes first."""
+    entity = ENTITIES["case"]
+    return View("fact_case", "case", entity.key.name, entity.names)
+
+
 def _case_columns(own: tuple[str, ...]) -> tuple[str, ...]:
     """Return the names under which a case's columns appear beside another grain's own."""
     case = (*ENTITIES["case"].names[1:], *CASE_DERIVED)

@@ -6,7 +6,9 @@ from dataclasses import dataclass
 
 from jianheng.errors import StopError
 
-_FORM = re.compile(r"(?P<year>\d{4})(?:-(?:Q(?P<quarter>[1-4])|H(?P<half>[12])|(?P<month>0[1-9]|1[0-2])))?")
+_FORM = re.compile(
+    r"(?P<year>\d{4})(?:-(?:Q(?P<quarter>[1-4])|H(?P<half>[12])|(?P<month>0[1-9]|1[0-2])))?", re.ASCII
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from pathlib import Path
 from jianheng.errors import FaultsError, Problem, StopError, problem
 from jianheng.rules.expression import compile_expression
 from jianheng.rules.measure import Measure, compile_measure
-from jianheng.rules.views import view
+from jianheng.rules.views import plain_case, view
 from jianheng.scoring.pack import ID_PATTERN, AuthorityRow, PointsRow, PolicyFile
 from jianheng.scoring.parameters import Declaration, Layer, check_layers
 from jianheng.scoring.policy_check import Draft, check_draft
@@ -253,12 +253,12 @@ def _compile(draft: Draft, file: PolicyFile) -> _Compiled:
 
 
 def _closing(draft: Draft, file: PolicyFile, where: str) -> str:
-    """Compile the closing rule; it makes ``closed_on``, so it must not speak of it."""
-    done = compile_expression(file.closing, "case", f"{where} closing")
+    """Compile the closing rule; what is computed of a case comes after it, so it speaks of the source's columns."""
+    done = compile_expression(file.closing, "case", f"{where} closing", plain_case())
     if isinstance(done, Problem):
         draft.problems.append(done)
         return "NULL"
-    if "t.closed_on" in done:
+    if "FROM v_link" in done:
         draft.problems.append(problem("policy-closing-circle", where=f"{where} closing"))
     return done
 

@@ -120,10 +120,12 @@ def _check_weights(draft: Draft, file: PolicyFile, where: str) -> list[Problem]:
     weights = file.team.weights if file.team else {}
     declared = {name for layer in draft.layers for name in layer.declarations}
     found: list[Problem] = []
+    if not set(weights) <= set(ROLES) or not set(weights.values()) <= declared:
+        return []  # told as unknown names; what is missing shows when those are mended
     for sheet in file.sheets:
         parameter = weights.get(sheet.role)
-        if parameter is not None and parameter not in declared:
-            continue  # told as an unknown name
+        if sheet.role not in ROLES:
+            continue
         spans = resolve(draft.layers, parameter) if parameter is not None else ()
         if not spans or spans[0].since > file.since:
             found.append(

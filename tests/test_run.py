@@ -63,10 +63,10 @@ def world() -> World:
     for number in ("A", "B", "C"):
         made["case"].put(_case(number))
         made["document"].put(_document(f"{number}1", number))
-        for person, role in PEOPLE[:3]:
-            key = f"{number}-{person}"
+        for member, role in PEOPLE[:3]:
+            key = f"{number}-{member}"
             made["participation"].put(
-                {"participation_key": key, "case_no": number, "person_key": person, "role": role}
+                {"participation_key": key, "case_no": number, "person_key": member, "role": role}
             )
     made["archive_volume"].put(_volume("A"))
     return made
@@ -339,20 +339,20 @@ def _random_row(chance: random.Random, entity: str) -> dict[str, Any]:
     }[entity]
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(3))
 def test_scoring_any_history_step_by_step_equals_scoring_its_end(
     lite_store: sa.Engine, tmp_path: Path, seed: int
 ) -> None:
     """Also where a rule speaks of linked cases and their documents, and where items hang on no case."""
     law = load_policy(write_pack(tmp_path / "mini", *LINKS_AND_AWARDS))
     subject = Subject(OFFICE, (OFFICE,), ("world",))
-    chance = random.Random(seed)
+    chance = random.Random(seed)  # noqa: S311 histories, not secrets
     people = [person(name) for name in PERSONS]
     rows = {"posting": {name: posting(name) for name in PERSONS}, "case": {n: case(n) for n in NUMBERS}}
     changing = ("case", "document", "participation", "suspect", "archive_volume", "case_link", "posting")
     changing += ("personnel_record",)
     modes = set()
-    for _ in range(6):
+    for _ in range(5):
         for entity in chance.choices(changing, k=chance.randrange(1, 6)):
             row = _random_row(chance, entity)
             held = rows.setdefault(entity, {})

@@ -90,7 +90,7 @@ def explain(
         },
         "run": {"id": run_id, "digest": run["digest"]},
         "sheets": [_sheet(policy, standing, values, listed, records, names) for standing in standings],
-        "uncounted": _uncounted(listed),
+        "uncounted": _uncounted(listed, {standing["sheet"] for standing in standings}),
     }
 
 
@@ -103,7 +103,10 @@ def _sheet(
     names: Mapping[str, str],
 ) -> dict[str, Any]:
     sheet = standing["sheet"]
-    mine = [entry for entry in entries if entry["sheet"] == sheet and entry["rule_id"] != NO_RULE]
+    mine: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
+    for entry in entries:
+        if entry["sheet"] == sheet and entry["rule_id"] != NO_RULE:
+            mine.setdefault((entry["indicator"], entry["rule_id"]), []).append(entry)
     held = {value["indicator"]: value for value in values if value["sheet"] == sheet}
 
     def node(indicator: str) -> dict[str, Any]:
@@ -134,14 +137,14 @@ def _sheet(
 def _rules(
     policy: Policy,
     indicator: str,
-    entries: Sequence[Mapping[str, Any]],
+    entries: Mapping[tuple[str, str], Sequence[Mapping[str, Any]]],
     records: Mapping[tuple[str, str], Mapping[str, Any]],
     names: Mapping[str, str],
 ) -> list[dict[str, Any]]:
     told = []
     for row in policy.points:
-        mine = [entry for entry in entries if entry["rule_id"] == row.id and entry["indicator"] == indicator]
-        if row.indicator != indicator or not mine:
+        mine = entries.get((indicator, row.id), ())
+        if not mine:
             continue
         told.append(
             {
@@ -233,10 +236,11 @@ def _records(
     return found
 
 
-def _uncounted(entries: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+def _uncounted(entries: Sequence[Mapping[str, Any]], sheets: set[str]) -> list[dict[str, Any]]:
+    """Sum up what is on none of his sheets: items no rule speaks of, or done in a role without a sheet."""
     counts: dict[tuple[str, str, str], int] = {}
     for entry in entries:
-        if entry["rule_id"] == NO_RULE:
+        if entry["rule_id"] == NO_RULE or entry["sheet"] not in sheets:
             key = (entry["measure"], entry["item_label"], entry["reason"])
             counts[key] = counts.get(key, 0) + 1
     ranked = sorted(counts.items(), key=lambda each: (-each[1], each[0]))

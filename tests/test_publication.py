@@ -1,0 +1,295 @@
+"""Publishing: what targets get is the ledger, whole and named by its content, and each target gets it once."""
+
+import datetime as dt
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from jianheng.contract import Receipt
+from jianheng.errors import RetryError, StopError
+from jianheng.messages import speaking
+from jianheng.publish.deliver import deliver
+from jianheng.publish.publication import Office, archive_due, scores
+from jianheng.scoring.period import period
+from jianheng.scoring.policy import load_policy
+from jianheng.scoring.run import score_periods
+from jianheng.scoring.scope import Subject
+from jianheng.store.tables import CURRENT, LEDGER, NO_RULE, PUBLICATION
+from mini_pack import write_pack
+from upstream import OFFICE, case, document, person, posting, sync, sync_world, table
+
+YEAR = period("2025")
+SUBJECT = Subject(OFFICE, (OFFICE,), ("world",))
+DONGYU = Office(OFFICE, "东屿区院", (OFFICE,), ("world",))
+TEAM = [
+    {"participation_key": f"t{key}", "case_no": "A", "person_key": key, "role": role}
+    for key, role in (("wang", "quota_prosecutor"), ("sun", "prosecutor_assistant"))
+]
+
+
+def volume(number):
+    return {"volume_key": f"v{number}", "case_no": number, "state": "accepted", "accepted_on": "2025-05-01"}
+
+
+WORLD = {
+    "person": [person("wang", name="王一"), person("sun", name="孙二"), person("zhao", name="赵三")],
+    "posting": [
+        posting("wang", department_key="d1", valid_to="2025-06-30"),
+        posting("wang", posting_key="w2", department_key="d2", valid_from="2025-07-01"),
+        posting("sun", "prosecutor_assistant", department_name="二部"),
+        posting("zhao"),
+    ],
+    "department": [
+        {"department_key": "d1", "unit_code": OFFICE, "department_code": "1", "name": "第一检察部"},
+        {"department_key": "d2", "unit_code": OFFICE, "department_code": "2", "name": "第二检察部"},
+    ],
+    "case": [
+        case("A", concluded_on="2025-03-04", handler_key="wang"),
+        case("B", concluded_on="2025-03-05", handler_key="wang"),
+        case("C", concluded_on="2024-03-05", handler_key="zhao"),
+    ],
+    "participation": TEAM,
+    "document": [
+        document("d1", "A", template_code="report", drafter_key="sun"),
+        document("d2", "A", template_code="charge", drafter_key="sun"),
+        document("d3", "A", template_code="odd", name="奇文", drafter_key="wang"),
+        document("d4", "A", template_code="report", drafter_key="nobody"),
+    ],
+    "archive_volume": [volume("A")],
+    "code": [{"code_key": "c", "catalogue": "case_category", "code": "0301", "name": "一审公诉案件"}],
+}
+
+
+@pytest.fixture
+def law(tmp_path):
+    return load_policy(
+        write_pack(tmp_path / "mini", ("authority.csv", "made,report,,,,", "made,report;odd,,,,"))
+    )
+
+
+@pytest.fixture
+def scored(lite_store, law):
+    """A store with a small office, scored for 2025."""
+    sync_world(lite_store, WORLD)
+    score_periods(lite_store, SUBJECT, law, [YEAR])
+    return lite_store
+
+
+def published(store, law):
+    return scores(store, DONGYU, law, YEAR)[1]
+
+
+def ledger_sum(store, *columns):
+    statement = sa.select(*(sa.func.sum(LEDGER.c[name]) for name in columns), sa.func.count())
+    with store.connect() as connection:
+        return tuple(
+            connection.execute(statement.where(LEDGER.c.run_to == CURRENT, LEDGER.c.rule_id != NO_RULE)).one()
+        )
+
+
+def test_the_publication_is_the_ledger(scored, law):
+    found = published(scored, law)
+    told = (sum(each.points for each in found.entries), sum(each.withheld for each in found.entries))
+    assert (*told, len(found.entries)) == ledger_sum(scored, "points", "withheld")
+    assert sum(each.points for each in found.people) == told[0]
+    roots = [each for each in found.indicators if not each.parent]
+    assert sum(each.points for each in roots) == told[0]
+    assert all(each.final + each.provisional == each.points for each in found.people)
+
+
+def test_people_stand_best_first_and_nobody_is_left_out(scored, law):
+    found = [
+        (each.name, each.sheet, each.points, each.rank, each.of) for each in published(scored, law).people
+    ]
+    assert found == [
+        ("王一", "prosecutor", 16_667, 1, 2),
+        ("赵三", "prosecutor", 0, 2, 2),
+        ("孙二", "assistant", 5333, 1, 1),
+    ]
+
+
+def test_a_person_is_shown_where_he_was_last(scored, law):
+    people = {each.name: each for each in published(scored, law).people}
+    assert {name: each.department for name, each in people.items()} == {
+        "王一": "第二检察部",
+        "赵三": "",
+        "孙二": "二部",
+    }
+    assert [name for name, each in people.items() if each.note] == ["王一"]
+
+
+def test_an_entry_names_its_record_and_its_reason_in_words(scored, law):
+    found = {each.item_key + each.person_key: each for each in published(scored, law).entries}
+    assert found["d1sun"].evidence == "world: "[:-2] or found["d1sun"].evidence.startswith("world")
+    assert (found["d2sun"].state, found["d2sun"].points, found["d2sun"].withheld) == ("void", 0, 3000)
+    assert found["d2sun"].reason == "权力清单不允许此人作此动作"
+    assert found["Awang"].item_label == "一审公诉案件"
+
+
+def test_cases_are_told_without_anybodys_name(scored, law):
+    cases = published(scored, law).cases
+    assert {number: (each.category_name, each.archived) for number, each in cases.items()} == {
+        "A": ("一审公诉案件", True),
+        "B": ("一审公诉案件", False),
+    }
+
+
+def test_every_rule_is_told_with_its_source(scored, law):
+    assert [(each.rule_id, each.points, each.cite) for each in published(scored, law).rules] == [
+        ("closed", 10_000, "第三条"),
+        ("made_p", 3000, "第四条"),
+        ("made_a", 2000, "第五条"),
+    ]
+
+
+def test_the_same_content_has_the_same_name_and_other_content_another(scored, law):
+    first = published(scored, law)
+    assert published(scored, law).id == first.id
+    sync_world(scored, WORLD | {"archive_volume": [volume("A"), volume("B")]})
+    score_periods(scored, SUBJECT, law, [YEAR])
+    assert published(scored, law).id != first.id
+
+
+def notices(store, law):
+    return "\n".join(published(store, law).notices)
+
+
+def test_notices_say_what_was_refused_what_was_not_counted_and_what_is_missing(scored, law):
+    sync(scored, table("person", person("p9", quota_since="不详"), person("p8")), name="staff")
+    told = notices(scored, law)
+    assert "权力清单不允许此人作此动作" in told
+    assert "3.000" in told
+    assert "奇文 1" in told
+    assert "有 1 条来源记录因错误被隔离" in told
+    assert "归档" in told
+    assert "数据不全" not in told
+
+
+def test_a_result_of_half_read_data_says_so(lite_store, law):
+    everyone = table("person", *WORLD["person"])
+    papers = table("case", *WORLD["case"], mode="cursor")
+    papers.error = RetryError("test-broken")
+    sync(lite_store, everyone, papers, name="world")
+    score_periods(lite_store, SUBJECT, law, [YEAR], accept_incomplete=True)
+    assert published(lite_store, law).notices[0].startswith("数据不全: world")
+
+
+def test_notices_are_in_the_language_that_is_spoken(scored, law):
+    with speaking("en"):
+        told = notices(scored, law)
+    assert not any(
+        "\u4e00" <= character <= "\u9fff" for character in told.replace("归档", "").replace("奇文", "")
+    )
+
+
+def test_what_was_not_scored_or_by_another_law_is_not_published(lite_store, law, tmp_path):
+    sync_world(lite_store, WORLD)
+    with pytest.raises(StopError) as never:
+        published(lite_store, law)
+    score_periods(lite_store, SUBJECT, law, [YEAR])
+    changed = load_policy(write_pack(tmp_path / "other", ("points.csv", ",work,10,", ",work,11,")))
+    with pytest.raises(StopError) as other:
+        published(lite_store, changed)
+    assert [never.value.code, other.value.code] == ["score-not-yet", "score-policy-changed"]
+
+
+def test_the_cases_that_ought_to_be_archived_are_those_closed_and_not_accepted(scored, law):
+    """Whenever they closed, and whatever period is published."""
+    found = archive_due(scored, DONGYU, law, YEAR)
+    assert [(each.case_no, each.handler_key, each.closed_on) for each in found.due] == [
+        ("B", "wang", dt.date(2025, 3, 5)),
+        ("C", "zhao", dt.date(2024, 3, 5)),
+    ]
+    assert archive_due(scored, DONGYU, law, period("2025-H1")).id == found.id
+    sync_world(scored, WORLD | {"archive_volume": [volume("A"), volume("B")]})
+    changed = archive_due(scored, DONGYU, law, YEAR)
+    assert ([each.case_no for each in changed.due], changed.id == found.id) == (["C"], False)
+
+
+class Target:
+    """A target that remembers what it was given, and may crash right after it has written."""
+
+    def __init__(self):
+        self.written = []
+        self.crash = False
+
+    def write(self, publication):
+        self.written.append(publication.id)
+        if self.crash:
+            raise KeyboardInterrupt
+        return Receipt(f"out/{publication.period}", len(publication.entries))
+
+
+def kept(store):
+    with store.connect() as connection:
+        statement = sa.select(PUBLICATION.c.target, PUBLICATION.c.location, PUBLICATION.c.records)
+        return sorted(tuple(row) for row in connection.execute(statement))
+
+
+def test_a_target_is_given_a_publication_once(scored, law):
+    run_id, publication = scores(scored, DONGYU, law, YEAR)
+    target = Target()
+    first = deliver(scored, "excel", publication, target.write, run_id)
+    second = deliver(scored, "excel", publication, target.write, run_id)
+    assert target.written == [publication.id]
+    assert (first.written, second.written) == (True, False)
+    assert (second.receipt.location, second.receipt.records) == (
+        first.receipt.location,
+        first.receipt.records,
+    )
+    assert kept(scored) == [("excel", "out/2025", len(publication.entries))]
+
+
+def test_asked_to_a_target_is_given_it_again(scored, law):
+    run_id, publication = scores(scored, DONGYU, law, YEAR)
+    target = Target()
+    for _ in range(2):
+        assert deliver(scored, "excel", publication, target.write, run_id, again=True).written
+    assert target.written == [publication.id] * 2
+    assert len(kept(scored)) == 1
+
+
+def test_each_target_is_given_it(scored, law):
+    run_id, publication = scores(scored, DONGYU, law, YEAR)
+    target = Target()
+    for name in ("excel", "html"):
+        deliver(scored, name, publication, target.write, run_id)
+    assert target.written == [publication.id] * 2
+    assert [name for name, *_ in kept(scored)] == ["excel", "html"]
+
+
+def test_a_crash_between_writing_and_remembering_writes_again_under_the_same_name(scored, law):
+    run_id, publication = scores(scored, DONGYU, law, YEAR)
+    target = Target()
+    target.crash = True
+    with pytest.raises(KeyboardInterrupt):
+        deliver(scored, "excel", publication, target.write, run_id)
+    assert kept(scored) == []
+    target.crash = False
+    assert deliver(scored, "excel", published(scored, law), target.write, run_id).written
+    assert target.written == [publication.id] * 2
+    assert len(kept(scored)) == 1
+
+
+def test_a_target_that_refuses_is_not_remembered_as_having_it(scored, law):
+    run_id, publication = scores(scored, DONGYU, law, YEAR)
+
+    def refuse(_publication):
+        raise RetryError("test-broken")
+
+    with pytest.raises(RetryError):
+        deliver(scored, "excel", publication, refuse, run_id)
+    assert kept(scored) == []
+
+
+def test_a_shipped_law_tells_what_is_illustration(lite_store):
+    pack = Path(__file__).parents[1] / "plugins/jianheng_plugins/provinces/laoshan"
+    law = load_policy(pack)
+    sync_world(lite_store, WORLD)
+    score_periods(lite_store, SUBJECT, law, [YEAR])
+    found = published(lite_store, law)
+    assert any("示例" in notice for notice in found.notices)
+    assert {each.rule_id for each in found.rules if each.assumed} == {
+        row.id for row in law.points if row.assumed
+    }

@@ -1,6 +1,7 @@
 """Explaining: every entry of somebody's ledger is shown, sums are those of his score, each with its record."""
 
 import datetime as dt
+import shutil
 from decimal import Decimal
 
 import pytest
@@ -12,6 +13,7 @@ from jianheng.scoring.period import period
 from jianheng.scoring.policy import load_policy
 from jianheng.scoring.run import score_periods
 from jianheng.scoring.scope import Subject
+from jianheng.store.engine import open_store
 from mini_pack import write_pack
 from upstream import OFFICE, case, document, person, posting, sync_world
 
@@ -51,18 +53,22 @@ WORLD = {
 }
 
 
-@pytest.fixture
-def law(tmp_path):
+@pytest.fixture(scope="module")
+def law(tmp_path_factory):
     edit = ("authority.csv", "made,report,,,,", "made,report;odd,,,,")
-    return load_policy(write_pack(tmp_path / "mini", edit))
+    return load_policy(write_pack(tmp_path_factory.mktemp("pack") / "mini", edit))
 
 
-@pytest.fixture
-def store(lite_store, law):
-    """A store with a small office, scored for 2025."""
-    sync_world(lite_store, WORLD)
-    score_periods(lite_store, SUBJECT, law, [YEAR])
-    return lite_store
+@pytest.fixture(scope="module")
+def store(set_up_file, tmp_path_factory, law):
+    """A store with a small office, scored for 2025; explaining changes nothing in it."""
+    file = tmp_path_factory.mktemp("scored") / "store.db"
+    shutil.copyfile(set_up_file, file)
+    engine = open_store(f"sqlite:///{file}")
+    sync_world(engine, WORLD)
+    score_periods(engine, SUBJECT, law, [YEAR])
+    yield engine
+    engine.dispose()
 
 
 def told(store, law, wanted="990101-1", **more):

@@ -105,9 +105,9 @@ def test_an_address_that_leads_nowhere_is_told_by_code_and_without_its_password(
 
 def test_a_file_that_is_no_database_is_told_by_code(tmp_path):
     (tmp_path / "x.db").write_text("这不是数据库" * 100, encoding="utf-8")
-    with pytest.raises(RetryError) as refused:
+    with pytest.raises(StopError) as refused:
         open_store(f"sqlite:///{tmp_path / 'x.db'}")
-    assert refused.value.code == "store-unreachable"
+    assert refused.value.code == "store-unusable"
 
 
 def test_writing_the_same_again_writes_nothing(store):

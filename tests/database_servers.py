@@ -7,6 +7,7 @@ on the loopback address only, and is stopped again when the tests end.
 import os
 import shutil
 import subprocess
+import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -94,8 +95,17 @@ def _start_mariadb(url: sa.URL) -> Callable[[], None] | None:
     if shutil.which("mariadbd") is None:
         return None
     user = ["--user=mysql"] if os.geteuid() == 0 else []
+    place = f"{tempfile.gettempdir()}/jianheng-test-mariadb-{url.port}"
     server = subprocess.Popen(
-        ["mariadbd", *user, "--bind-address=127.0.0.1", f"--port={url.port}", "--skip-networking=0"],
+        [
+            "mariadbd",
+            *user,
+            "--bind-address=127.0.0.1",
+            f"--port={url.port}",
+            "--skip-networking=0",
+            f"--socket={place}.sock",  # the usual folder for these is made by the service manager
+            f"--pid-file={place}.pid",
+        ],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )

@@ -1,5 +1,6 @@
 """The command line ``jianheng``: one module a command, errors in four parts, documented exit codes."""
 
+import gc
 import os
 import secrets
 import sys
@@ -22,6 +23,10 @@ from jianheng.store.engine import store_error
 
 __all__ = ["ExitCode", "main"]
 
+GC_THRESHOLD = (200_000, 20, 100)
+"""A command builds millions of small values that live until it ends; looking through them for cycles as often
+as Python does by default took a fifth of the time of publishing."""
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code (:class:`jianheng.cli.exit_codes.ExitCode`).
@@ -32,6 +37,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: the words after the program's name, the process's own when not given.
     """
     words = list(sys.argv[1:] if argv is None else argv)
+    gc.set_threshold(*GC_THRESHOLD)
     for stream in (sys.stdout, sys.stderr):
         _never_fail_on(stream)
     session = Session()

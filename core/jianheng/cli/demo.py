@@ -6,7 +6,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -83,11 +83,16 @@ def _work(session: Session, steps: "_Steps", folder: Path) -> None:
     """Sync, score, push the archive list, publish, and explain whoever has most points."""
     inner = Session(session.environ)
     inner.flags = replace(session.flags, config=folder, json=False)
-    told: dict[str, Any] = {"folder": str(folder), **_job(inner, steps)}
+    last, earlier = inner.deployment.policy.periods[-1], inner.deployment.policy.periods[:-1]
+    told: dict[str, Any] = {"folder": str(folder), "sync": _sync(inner, steps)}
+    told["score"] = _score(inner, steps, [last])
+    # The last period is published by processes of their own, which leaves this one free for the others.
+    running = _start_publishing(folder, last)
+    told["score"] = [*_score(inner, steps, earlier), *told["score"]]
     steps.time("demo-push", lambda: _publish(inner, ["archive"], steps))
-    told["publish"] = steps.time("demo-publish", lambda: _publish_results(inner, folder))
     best = _best(inner, told["score"][-1]["run_id"])
     explained = steps.time("demo-explain", lambda: explanation(inner, best))
+    told["publish"] = steps.time("demo-publish", lambda: _finish_publishing(running))
     if not steps.quiet:
         print_tree(_one_case(inner, explained), most=None)
     (folder / "explain.json").write_text(
@@ -139,16 +144,21 @@ class _Steps:
         return done
 
 
-def _job(session: Session, steps: _Steps) -> dict[str, Any]:
-    """Sync and score; print each as its own command would."""
+def _sync(session: Session, steps: _Steps) -> list[Mapping[str, Any]]:
+    """Sync, and print what the command would."""
     reports, failed = steps.time("demo-sync", lambda: syncing.sync_all(session))
     if not steps.quiet:
         syncing.tell(session, reports, failed)
     _stop_on(failed)
-    runs = steps.time("demo-score", lambda: scoring.score_all(session))
+    return [report.as_json() for report in reports]
+
+
+def _score(session: Session, steps: _Steps, periods: Sequence[str]) -> list[dict[str, Any]]:
+    """Score some periods, and print what the command would."""
+    runs = steps.time("demo-score", lambda: scoring.score_all(session, periods)) if periods else []
     if not steps.quiet:
         scoring.tell(session, runs)
-    return {"sync": [report.as_json() for report in reports], "score": [run.as_json() for run in runs]}
+    return [run.as_json() for run in runs]
 
 
 def _publish(session: Session, targets: list[str], steps: _Steps) -> list[str]:
@@ -159,9 +169,8 @@ def _publish(session: Session, targets: list[str], steps: _Steps) -> list[str]:
     return [delivery.receipt.location for delivery in deliveries]
 
 
-def _publish_results(session: Session, folder: Path) -> list[str]:
-    """Publish the last period's workbook and report, each in a process of its own so that both cores work."""
-    period = session.deployment.policy.periods[-1]
+def _start_publishing(folder: Path, period: str) -> list[subprocess.Popen[str]]:
+    """Begin to publish a period's workbook and report, each in a process of its own so that both cores work."""
     words = [
         sys.executable,
         "-m",
@@ -173,10 +182,14 @@ def _publish_results(session: Session, folder: Path) -> list[str]:
         "--period",
         period,
     ]
-    running = [
+    return [
         subprocess.Popen([*words, target], stdout=subprocess.PIPE, text=True)  # noqa: S603 our own interpreter
         for target in ("workbook", "report")
     ]
+
+
+def _finish_publishing(running: Sequence[subprocess.Popen[str]]) -> list[str]:
+    """Wait for the publishing processes; return where the results are."""
     told = [json.loads(process.communicate(timeout=STEP_TIMEOUT_S)[0]) for process in running]
     for each in told:
         for error in each["errors"]:

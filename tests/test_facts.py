@@ -220,3 +220,14 @@ def test_what_is_strictly_needed_comes_first():
 def test_the_smallest_rows_of_the_tests_are_facts():
     for name, row in (("person", person("p")), ("case", case("A")), ("document", document("d", "A"))):
         assert isinstance(convert(ENTITIES[name], row), Fact)
+
+
+def test_attributes_have_the_limit_of_a_text():
+    """What core does not know is no way round the limit: just within it is kept, one more is refused."""
+    room = 4000 - len('{"a": ""}')
+    event = {"event_key": "e", "case_no": "c", "kind": "k", "at": "2025-01-02"}
+    kept = convert(ENTITIES["event"], event | {"attributes": {"a": "x" * room}})
+    refused = convert(ENTITIES["event"], event | {"attributes": {"a": "x" * (room + 1)}})
+    assert not isinstance(kept, Reject)
+    assert isinstance(refused, Reject)
+    assert [each.code for each in refused.problems] == ["row-text-too-long"]

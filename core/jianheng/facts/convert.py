@@ -158,7 +158,10 @@ def _as_attributes(value: object) -> str | None:
     kept = {
         _printable(str(name)): _printable(str(each)) for name, each in value.items() if each not in (None, "")
     }
-    return json.dumps(kept, ensure_ascii=False, sort_keys=True) if kept else None
+    told = json.dumps(kept, ensure_ascii=False, sort_keys=True)
+    if len(told) > TEXT_LIMIT:
+        raise _UnfitError("row-text-too-long", length=len(told), limit=TEXT_LIMIT)
+    return told if kept else None
 
 
 _CONVERTERS: dict[str, Callable[[object], Value]] = {

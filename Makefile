@@ -23,7 +23,7 @@ demo: $(STAMP)
 	@$(BIN)/jianheng demo
 
 test: lint
-	@$(BIN)/python -m pytest -q
+	@$(BIN)/python -m pytest -q -n auto --dist loadfile
 
 lint: $(STAMP)
 	@$(BIN)/ruff check .

@@ -20,14 +20,22 @@ from jianheng.store.engine import open_store
 
 KINDS: tuple[database_servers.Kind, ...] = ("postgresql", "mariadb")
 SERVERS = pytest.StashKey[dict[database_servers.Kind, database_servers.Server]]()
-UNTESTED = pytest.StashKey[set[database_servers.Kind]]()
+_REQUIRED = "databases are required here (JIANHENG_REQUIRE_DATABASES=1)"
 
 settings.register_profile("jianheng", derandomize=True, database=None, deadline=None, print_blob=False)
 settings.load_profile("jianheng")
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Where several processes share the tests, wake the servers before any of them looks, and until all have ended."""
+    if getattr(config.option, "numprocesses", None) and not hasattr(config, "workerinput"):
+        config.stash[SERVERS] = {kind: database_servers.find(kind) for kind in KINDS}
+
+
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Look for the servers that the chosen tests need, before the first of them runs."""
+    if SERVERS in session.config.stash:
+        return
     wanted = {kind for kind in KINDS for item in session.items if item.get_closest_marker(kind)}
     running = (
         {} if session.config.option.collectonly else {kind: database_servers.find(kind) for kind in wanted}
@@ -42,24 +50,25 @@ def pytest_runtest_makereport(
     """Turn a skip for want of a database into a failure where databases are required."""
     report = yield
     needs = [kind for kind in KINDS if item.get_closest_marker(kind)]
-    if report.skipped and needs and not hasattr(report, "wasxfail"):
-        item.config.stash.setdefault(UNTESTED, set()).update(needs)
-        if os.environ.get("JIANHENG_REQUIRE_DATABASES") == "1":
-            reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr
-            report.outcome = "failed"
-            report.longrepr = f"databases are required here (JIANHENG_REQUIRE_DATABASES=1): {reason}"
+    required = os.environ.get("JIANHENG_REQUIRE_DATABASES") == "1"
+    if required and report.skipped and needs and not hasattr(report, "wasxfail"):
+        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr
+        report.outcome = "failed"
+        report.longrepr = f"{_REQUIRED}: {reason}"
     return report
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     """Say which databases were not tested, and why."""
     servers = config.stash.get(SERVERS, {})
-    untested: set[database_servers.Kind] = config.stash.get(UNTESTED, set())
-    for kind in sorted(untested):
-        missing = servers[kind].missing if kind in servers else ""
-        terminalreporter.write_line(
-            f"NOT TESTED on {kind}: {missing or 'its tests were skipped'}", yellow=True
-        )
+    left_out = [each for kind in ("skipped", "failed", "error") for each in terminalreporter.getreports(kind)]
+    for kind in KINDS:
+        mine = [report for report in left_out if kind in report.keywords]
+        if any(report.outcome == "skipped" or _REQUIRED in str(report.longrepr) for report in mine):
+            missing = servers[kind].missing if kind in servers else ""
+            terminalreporter.write_line(
+                f"NOT TESTED on {kind}: {missing or 'its tests were skipped'}", yellow=True
+            )
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

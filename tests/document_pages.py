@@ -27,12 +27,13 @@ def blocks(text: str) -> Iterator[tuple[str, str, str]]:
 
 
 def files(text: str, folder: Path) -> Path:
-    """Write the code blocks that carry a path, as a reader would; return the folder."""
+    """Write the code blocks that carry a path, those of one file after each other; return the folder."""
     for _, name, content in blocks(text):
         if "." in name:
             file = folder / name
             file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_text(content, encoding="utf-8")
+            with file.open("a", encoding="utf-8") as whole:
+                whole.write(content)
     return folder
 
 
@@ -48,9 +49,15 @@ def first_cells(text: str) -> set[str]:
     """Return every code word in the first cells of a page's tables."""
     return {
         word
-        for row in re.findall(r"^\|([^|]*)\|", text, re.MULTILINE)
+        for row in re.findall(r"^\|((?:\\\||[^|])*)\|", text, re.MULTILINE)
         for word in re.findall(r"`([^`]+)`", row)
     }
+
+
+def table(text: str, head: str) -> str:
+    """Return the table whose first column is headed so, or nothing."""
+    found = re.search(rf"^\| {re.escape(head)} \|.*\n((?:\|.*\n)*)", text, re.MULTILINE)
+    return found[1] if found else ""
 
 
 def cell(text: object) -> str:

@@ -1,46 +1,26 @@
 """The scoring semantics once more, in plain Python over dictionaries: what the kernel's plan must agree with.
 
-Written from the documentation, one item at a time, without SQL. Conditions of the pack ``laoshan`` are
-written out by hand; :data:`CONDITIONS` holds the texts they stand for, so that a changed pack is noticed.
+Written from the documentation, one line at a time, without SQL, and without the kernel's short cuts: it
+looks at everything since the policy's first day and then keeps the lines of the period. Numbers of the law
+are read from the policy; what its conditions say is given in Python (:class:`Conditions`).
 """
 
 import datetime as dt
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any
 
 from jianheng.facts.convert import Fact, convert
 from jianheng.facts.entities import ENTITIES, ROLES
-from jianheng.scoring.pack import AuthorityRow, PointsRow
-from jianheng.scoring.parameters import value_on
+from jianheng.scoring.pack import Cap, Choice, Factor
+from jianheng.scoring.pack_rows import AuthorityRow, PointsRow
+from jianheng.scoring.parameters import amount
+from jianheng.scoring.period import Period, unit_start
 from jianheng.scoring.policy import Policy
 
 Record = Mapping[str, Any]
-
-REPORTS = ("100000002001", "100000003001", "100000007001", "100000009001", "100000016001")
-
-CONDITIONS = {
-    "closing": "case when category in ('0201', '0301') then concluded_on else coalesce(completed_on, concluded_on) end",
-    "gate": "archive_accepted_on is not null",
-    "major_case": "is_supervised or suspect_count >= 5",
-    "document_made": "drafted_on is not null",
-    "document_guided": "drafted_on is not null and drafter_key <> case_handler_key and template_code in\n"
-    "  ('100000002001', '100000003001', '100000007001', '100000009001', '100000016001')",
-    "document_reviewed": "approved_on is not null and conclusion = '审核同意'",
-    "document_approved": "approved_on is not null and conclusion = '同意'",
-    "case_closed": "closed_on is not null",
-    "case_in_time": "closed_on is not null and due_on is not null and closed_on <= due_on",
-    "prosecution_without_return": "closed_on is not null and has_document('100000003007')"
-    " and missing_document('100000003009')",
-    "guilty_plea_applied": "closed_on is not null and has_document('100000003005')"
-    " and has_document('100000003007', '100000003008')",
-    "rights_told": "closed_on is not null and category in ('0201', '0301', '1701', '1722')"
-    " and has_document('100000002002', '100000003002')",
-    "archived_in_time": "closed_on is not null and archive_accepted_on <= closed_on + 90",
-    "excellent_declared": "decision = 'approved' and kind in ('excellent_case', 'excellent_document')",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +29,18 @@ class Line:
 
     person: str
     rule: str
+    measure: str
     item: str
+    day: dt.date
+    quantity: int
+    coefficient: int
+    factors: str
+    share: int
     points: int
     withheld: int
     state: str
     reason: str
+    caps: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +54,19 @@ class Item:
     code: str
     day: dt.date
     actor: str | None
-    team: bool
+    team: bool = False
+    quantity: int = 1
+    fault: str | None = None
+    row: Record = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Conditions:
+    """What a pack's expressions say: its items, when choices hold (by ``factor choice``), its gates by case."""
+
+    items: Callable[["World"], Iterable[Item]]
+    choices: Mapping[str, Callable[["World", Item], bool]]
+    gates: Mapping[str, Callable[["World", str], bool]]
 
 
 @dataclass(slots=True)
@@ -80,10 +79,14 @@ class Part:
     unit: str | None
     weight: int
     rule: PointsRow
+    number: int
     allowed: bool
-    coefficient: int
-    reason: str
+    chosen: tuple[tuple[str, str, int], ...]
     due: int = 0
+    share: int = 1000
+    points: int = 0
+    void: str = ""
+    caps: str = ""
 
 
 class World:
@@ -99,34 +102,15 @@ class World:
         """Return the records of an entity that hang on a case."""
         return [each for each in self.records[entity] if each["case_no"] == number]
 
-    def templates(self, number: str) -> set[str]:
-        """Return the templates of a case's documents."""
-        return {each["template_code"] for each in self.of_case("document", number)}
+    def of_known_cases(self, entity: str) -> list[Record]:
+        """Return the records of an entity whose case is known."""
+        return [each for each in self.records[entity] if each["case_no"] in self.cases]
 
-    def closed_on(self, number: str) -> dt.date | None:
-        """Return the day a case closed by the policy's rule."""
-        found = self.cases[number]
-        concluded: dt.date | None = found["concluded_on"]
-        completed: dt.date | None = found["completed_on"]
-        return concluded if found["category"] in {"0201", "0301"} else completed or concluded
-
-    def archived_on(self, number: str) -> dt.date | None:
-        """Return the day the last volume was accepted, if every volume was."""
+    def is_archived(self, number: str) -> bool:
+        """Return whether a case has volumes and all of them were accepted."""
         volumes = self.of_case("archive_volume", number)
-        if not volumes or any(each["state"] != "accepted" or each["accepted_on"] is None for each in volumes):
-            return None
-        last: dt.date = max(each["accepted_on"] for each in volumes)
-        return last
-
-    def is_major(self, number: str) -> bool:
-        """Return whether a case is special, by rule or by an approved declaration."""
-        declared = [
-            each
-            for each in self.of_case("declaration", number)
-            if each["kind"] == "major_case" and each["decision"] == "approved"
-        ]
-        by_rule = self.cases[number]["is_supervised"] or len(self.of_case("suspect", number)) >= 5
-        return bool(by_rule or declared)
+        accepted = [each for each in volumes if each["state"] == "accepted" and each["accepted_on"]]
+        return bool(volumes) and len(accepted) == len(volumes)
 
     def members(self, number: str) -> dict[str, tuple[str, Any]]:
         """Return who takes part in a case: the strongest role of each and the share agreed."""
@@ -171,75 +155,105 @@ def _typed(name: str, row: Record) -> Record:
     return dict(zip(ENTITIES[name].names, fact.values, strict=True))
 
 
-def items(world: World) -> Iterator[Item]:
-    """Yield everything the pack's measures count, of any day."""
-    yield from _documents(world)
-    yield from _cases(world)
-    for each in world.records["declaration"]:
-        counts = each["decision"] == "approved" and each["kind"] in {"excellent_case", "excellent_document"}
-        if counts and each["decided_on"] and each["case_no"] in world.cases:
-            yield _item(
-                world,
-                "excellent_declared",
-                each["declaration_key"],
-                each,
-                each["kind"],
-                "decided_on",
-                "person_key",
-            )
+def ledger(
+    rows: Mapping[str, Iterable[Record]],
+    policy: Policy,
+    conditions: Conditions,
+    period: Period,
+    units: Sequence[str],
+) -> Counter[Line]:
+    """Return the lines of the ledger of a period, counted."""
+    world = World(rows)
+    lines: Counter[Line] = Counter()
+    parts: list[Part] = []
+    for item in conditions.items(world):
+        if policy.file.since <= item.day < period.end:
+            found, unruled = _parts(policy, conditions, world, item, units)
+            parts += found
+            lines.update(unruled)
+    _refuse_doubles(parts)
+    _refuse_more_than_so_many(parts)
+    for part in parts:
+        part.points = 0 if part.void else part.due
+    _cap_all(policy, parts, period)
+    lines.update(_line(policy, conditions, world, part) for part in parts)
+    return Counter({line: times for line, times in lines.items() if line.day >= period.start})
 
 
-def _item(world: World, measure: str, key: str, row: Record, code: str, date: str, actor: str) -> Item:
-    number = row["case_no"]
-    return Item(
-        measure, key, number, world.cases[number]["category"], code, row[date], row[actor], team=False
-    )
+def _parts(
+    policy: Policy, conditions: Conditions, world: World, item: Item, units: Sequence[str]
+) -> tuple[list[Part], list[Line]]:
+    """Return what each subject has to do with an item, and lines for what no rule speaks of."""
+    chosen = choices(policy, conditions, world, item)
+    unruled: list[Line] = []
+    roles, weights = _subjects(policy, world, item)
+    if not roles:
+        unruled.append(_unruled(item, "", "no-person", 0 if item.team else 1000, chosen))
+    shared: dict[int, list[Part]] = defaultdict(list)
+    for person, role in roles.items():
+        held = world.posting(person, item.day)
+        allowed = is_allowed(policy, item, role, held["post_level"] if held else None)
+        unit = world.unit(person, item.day)
+        rules = _rules(policy, item, role, allowed=allowed)
+        for number, rule in rules:
+            part = Part(item, person, role, unit, weights[person], rule, number, allowed, chosen)
+            part.void = _obstacle(policy, part, units)
+            shared[number].append(part)
+        if not rules:
+            shared[-1].append(Part(item, person, role, unit, weights[person], NO_RULE, -1, allowed, chosen))
+    for each in shared.values():
+        _share_out(each)
+    for part in shared.pop(-1, []):
+        reason = "unknown-person" if part.unit is None else "no-rule"
+        unruled.append(_unruled(item, part.person, reason, part.share, chosen))
+    return [part for each in shared.values() for part in each], unruled
 
 
-def _documents(world: World) -> Iterator[Item]:
-    for each in world.records["document"]:
-        if each["drafted_on"] is None or each["case_no"] not in world.cases:
-            continue
-        key, code = each["document_key"], each["template_code"]
-        yield _item(world, "document_made", key, each, code, "drafted_on", "drafter_key")
-        handler = world.cases[each["case_no"]]["handler_key"]
-        drafter = each["drafter_key"]
-        if code in REPORTS and drafter is not None and handler is not None and drafter != handler:
-            guided = {**each, "handler_key": handler}
-            yield _item(world, "document_guided", key, guided, code, "drafted_on", "handler_key")
-    for each in world.records["approval"]:
-        measure = {"审核同意": "document_reviewed", "同意": "document_approved"}.get(each["conclusion"])
-        if measure and each["approved_on"] and each["case_no"] in world.cases:
-            code = each["template_code"] or ""
-            yield _item(world, measure, each["approval_key"], each, code, "approved_on", "approver_key")
+NO_RULE = PointsRow.model_construct(id="-", points=0)
 
 
-def _cases(world: World) -> Iterator[Item]:
-    for number, each in world.cases.items():
-        closed = world.closed_on(number)
-        if closed is None:
-            continue
-        has = world.templates(number)
-        archived = world.archived_on(number)
-        team = {
-            "case_closed": True,
-            "prosecution_without_return": "100000003007" in has and "100000003009" not in has,
-            "guilty_plea_applied": "100000003005" in has and bool(has & {"100000003007", "100000003008"}),
-        }
-        alone = {
-            "case_in_time": each["due_on"] is not None and closed <= each["due_on"],
-            "rights_told": each["category"] in {"0201", "0301", "1701", "1722"}
-            and bool(has & {"100000002002", "100000003002"}),
-            "archived_in_time": archived is not None and archived <= closed + dt.timedelta(days=90),
-        }
-        for measure, counts in team.items():
-            if counts:
-                yield Item(measure, number, number, each["category"], "", closed, None, team=True)
-        for measure, counts in alone.items():
-            if counts:
-                yield Item(
-                    measure, number, number, each["category"], "", closed, each["handler_key"], team=False
-                )
+def _unruled(
+    item: Item, person: str, reason: str, share: int, chosen: tuple[tuple[str, str, int], ...]
+) -> Line:
+    told = _told(chosen)
+    said = (item.quantity, *told, share, 0, 0, "void", reason, "")
+    return Line(person, "-", item.measure, item.key, item.day, *said)
+
+
+def _told(chosen: tuple[tuple[str, str, int], ...]) -> tuple[int, str]:
+    """Return the coefficient of an item in permille, half up, and the text of its factors."""
+    product = Fraction(1000)
+    for _, _, permille in chosen:
+        product *= Fraction(permille, 1000)
+    return half_up(product), ";".join(f"{factor}={choice}*{permille}" for factor, choice, permille in chosen)
+
+
+def _subjects(policy: Policy, world: World, item: Item) -> tuple[dict[str, str | None], dict[str, int]]:
+    """Return for whom an item counts: each one's role on the day, and his weight."""
+    members = world.members(item.case_no)
+    people = list(members) if item.team else [item.actor] if item.actor is not None else []
+    roles: dict[str, str | None] = {}
+    for person in people:
+        held = world.posting(person, item.day)
+        roles[person] = held["role"] if held else members.get(person, (None, None))[0]
+    if not item.team:
+        return roles, dict.fromkeys(roles, 1)
+    return roles, _weights(policy, item, roles, {person: members[person][1] for person in roles})
+
+
+def _weights(
+    policy: Policy, item: Item, roles: Mapping[str, str | None], shares: Mapping[str, Any]
+) -> dict[str, int]:
+    """Return the weights of a team: what was agreed if it makes one, else by the role on the day."""
+    if all(share is not None for share in shares.values()) and sum(shares.values()) == 1:
+        return {person: int(share * 1_000_000) for person, share in shares.items()}
+    sizes = Counter(roles.values())
+    weights = {}
+    for person, role in roles.items():
+        parameter = policy.file.team.weights.get(role or "") if policy.file.team else None
+        value = amount(policy.layers, parameter, item.day).value if parameter else None
+        weights[person] = int(value * 1000) * 5040 // sizes[role] if value else 0
+    return weights
 
 
 def _fits(row: PointsRow | AuthorityRow, item: Item, role: str | None) -> bool:
@@ -265,63 +279,69 @@ def is_allowed(policy: Policy, item: Item, role: str | None, level: str | None) 
     return bool(policy.file.authority and policy.file.authority.unlisted == "permit" and not named)
 
 
-def _rules(policy: Policy, item: Item, role: str | None, *, allowed: bool) -> list[PointsRow]:
-    """Return the rules of an item; for what is not allowed the one that says best what was lost."""
-    in_force = [
-        row
-        for row in policy.points
-        if (row.since is None or row.since <= item.day) and (row.until is None or item.day < row.until)
-    ]
-    own = [row for row in in_force if _fits(row, item, role)]
+def _rules(policy: Policy, item: Item, role: str | None, *, allowed: bool) -> list[tuple[int, PointsRow]]:
+    """Return the rules of an item by number; for what is not allowed the one that says best what was lost."""
+    in_force = [(number, row) for number, row in enumerate(policy.points) if _holds_on(row, item.day)]
+    own = [(number, row) for number, row in in_force if _fits(row, item, role)]
     if allowed:
         return own
-    anyone = [row for row in in_force if _fits(row.model_copy(update={"role": ()}), item, role)]
-    return sorted(anyone, key=lambda row: (row not in own, not row.role and row in own, row.id))[:1]
+    anyone = [
+        (number, row) for number, row in in_force if _fits(row.model_copy(update={"role": ()}), item, role)
+    ]
+    return sorted(anyone, key=lambda pair: (pair not in own, not pair[1].role and pair in own, pair[1].id))[
+        :1
+    ]
 
 
-def coefficient(policy: Policy, world: World, item: Item) -> tuple[int, str]:
-    """Return the largest factor in force for an item, and its name."""
+def _holds_on(row: PointsRow, day: dt.date) -> bool:
+    return (row.since is None or row.since <= day) and (row.until is None or day < row.until)
+
+
+def choices(
+    policy: Policy, conditions: Conditions, world: World, item: Item
+) -> tuple[tuple[str, str, int], ...]:
+    """Return the factor, the choice and the permille of everything that multiplies an item."""
     found = []
-    for each in policy.coefficients if world.is_major(item.case_no) else ():
-        span = value_on(policy.layers, each.parameter, item.day)
-        if span and (not each.measures or item.measure in each.measures):
-            found.append((int(span.value * 1000), each.id))
-    return max(found, default=(1000, ""))
+    for factor in policy.file.factors:
+        if factor.measures and item.measure not in factor.measures:
+            continue
+        if factor.over == "case" and not item.case_no:
+            continue
+        holding = [each for each in factor.choices if _choice_holds(conditions, world, item, factor, each)]
+        if factor.take == "first":
+            holding = holding[:1]
+        values = [(amount(policy.layers, each.value, item.day).value, each.id) for each in holding]
+        valued = [(int(value * 1000), choice) for value, choice in values if value is not None]
+        if valued:
+            largest = max(value for value, _ in valued)
+            choice = next(choice for value, choice in valued if value == largest)
+            found.append((factor.id, choice, largest))
+    return tuple(found)
 
 
-def worth(unit_points: int, permille: int) -> int:
-    """Return what an item is worth with its factor, half away from zero."""
-    size = abs(Fraction(unit_points * permille, 1000)) + Fraction(1, 2)
+def _choice_holds(conditions: Conditions, world: World, item: Item, factor: Factor, choice: Choice) -> bool:
+    declared = [
+        each
+        for each in (world.of_case("declaration", item.case_no) if choice.declared else ())
+        if each["kind"] == choice.declared and each["decision"] == "approved"
+    ]
+    when = conditions.choices.get(f"{factor.id} {choice.id}")
+    return bool(declared or (when is not None and when(world, item)))
+
+
+def half_up(value: Fraction) -> int:
+    """Return the nearest integer, half away from zero."""
+    size = abs(value) + Fraction(1, 2)
     whole = size.numerator // size.denominator
-    return whole if unit_points >= 0 else -whole
+    return whole if value >= 0 else -whole
 
 
-def _weights(
-    policy: Policy, item: Item, roles: Mapping[str, str | None], shares: Mapping[str, Any]
-) -> dict[str, int]:
-    """Return the weights of a team: what was agreed if it makes one, else by the role on the day."""
-    if all(share is not None for share in shares.values()) and sum(shares.values()) == 1:
-        return {person: int(share * 1_000_000) for person, share in shares.items()}
-    sizes = Counter(roles.values())
-    weights = {}
-    for person, role in roles.items():
-        parameter = policy.file.team.weights.get(role or "") if policy.file.team else None
-        span = value_on(policy.layers, parameter, item.day) if parameter else None
-        weights[person] = int(span.value * 1000) * 5040 // sizes[role] if span else 0
-    return weights
-
-
-def _subjects(policy: Policy, world: World, item: Item) -> tuple[dict[str, str | None], dict[str, int]]:
-    """Return for whom an item counts: each one's role on the day, and his weight."""
-    members = world.members(item.case_no)
-    people = list(members) if item.team else [item.actor] if item.actor is not None else []
-    roles: dict[str, str | None] = {}
-    for person in people:
-        held = world.posting(person, item.day)
-        roles[person] = held["role"] if held else members.get(person, (None, None))[0]
-    if not item.team:
-        return roles, dict.fromkeys(roles, 1)
-    return roles, _weights(policy, item, roles, {person: members[person][1] for person in roles})
+def worth(rule: PointsRow, quantity: int, chosen: Iterable[tuple[str, str, int]]) -> int:
+    """Return what an item is worth under a rule: everything multiplied, then rounded once."""
+    product = Fraction(rule.points) * 1000 * quantity
+    for _, _, permille in chosen:
+        product *= Fraction(permille, 1000)
+    return half_up(product)
 
 
 def _obstacle(policy: Policy, part: Part, units: Sequence[str]) -> str:
@@ -336,60 +356,114 @@ def _obstacle(policy: Policy, part: Part, units: Sequence[str]) -> str:
 
 def _share_out(parts: list[Part]) -> None:
     """Give each his part: the difference of two cumulative shares, strongest role first."""
+    whole_amount = worth(parts[0].rule, parts[0].item.quantity, parts[0].chosen)
+    if not parts[0].item.team:
+        parts[0].due = whole_amount
+        return
     parts.sort(key=lambda each: (ROLES.index(each.role) if each.role else len(ROLES), each.person))
     whole = sum(each.weight for each in parts)
-    amount = worth(int(parts[0].rule.points * 1000), parts[0].coefficient)
     so_far = 0
     for each in parts:
         before, so_far = so_far, so_far + each.weight
-        size = abs(amount) * so_far // whole - abs(amount) * before // whole if whole else 0
-        each.due = size if amount >= 0 else -size
+        size = abs(whole_amount) * so_far // whole - abs(whole_amount) * before // whole if whole else 0
+        each.due = size if whole_amount >= 0 else -size
+        each.share = each.weight * 1000 // whole if whole else 0
 
 
-def ledger(
-    rows: Mapping[str, Iterable[Record]], policy: Policy, start: dt.date, end: dt.date, units: Sequence[str]
-) -> Counter[Line]:
-    """Return the lines of the ledger of a window, counted."""
-    world = World(rows)
-    lines: Counter[Line] = Counter()
-    parts: list[Part] = []
-    for item in items(world):
-        if not start <= item.day < end:
-            continue
-        roles, weights = _subjects(policy, world, item)
-        if not roles:
-            lines[Line("", "-", item.key, 0, 0, "void", "no-person")] += 1
-        shared: dict[str, list[Part]] = defaultdict(list)
-        for person, role in roles.items():
-            held = world.posting(person, item.day)
-            allowed = is_allowed(policy, item, role, held["post_level"] if held else None)
-            unit = world.unit(person, item.day)
-            rules = _rules(policy, item, role, allowed=allowed)
-            if not rules:
-                reason = "unknown-person" if unit is None else "no-rule"
-                lines[Line(person, "-", item.key, 0, 0, "void", reason)] += 1
-            for rule in rules:
-                factor, name = coefficient(policy, world, item)
-                part = Part(item, person, role, unit, weights[person], rule, allowed, factor, name)
-                shared[rule.id].append(part)
-        for each in shared.values():
-            _share_out(each)
-            parts += each
-    lines.update(_judged(world, policy, parts, units))
-    return lines
+def _refuse_doubles(parts: Iterable[Part]) -> None:
+    """Of the lines for one fault of one person in one case only the heaviest counts."""
+    alike: dict[tuple[str, str, str, str], list[Part]] = defaultdict(list)
+    for part in parts:
+        if not part.void and part.rule.fault and part.item.fault is not None:
+            alike[part.rule.fault, part.item.case_no, part.item.fault, part.person].append(part)
+    for same in alike.values():
+        same.sort(key=lambda part: (-abs(part.due), part.item.day, part.rule.id, part.item.key))
+        for part in same[1:]:
+            part.void = "same-fault"
 
 
-def _judged(world: World, policy: Policy, parts: list[Part], units: Sequence[str]) -> Iterator[Line]:
-    """Yield lines; of what counts, only the first so many of a rule, case and person."""
-    counted: Counter[tuple[str, str, str]] = Counter()
-    for part in sorted(parts, key=lambda each: (each.item.day, each.item.key)):
-        void = _obstacle(policy, part, units)
-        if not void:
-            place = (part.rule.id, part.item.case_no, part.person)
-            counted[place] += 1
-            if part.rule.per_case is not None and counted[place] > part.rule.per_case:
-                void = "per-case-limit"
-        final = world.archived_on(part.item.case_no) is not None
-        state = "void" if void else "final" if final else "provisional"
-        points, withheld = (0, part.due) if void else (part.due, 0)
-        yield Line(part.person, part.rule.id, part.item.key, points, withheld, state, void or part.reason)
+def _refuse_more_than_so_many(parts: Iterable[Part]) -> None:
+    """Of the lines of one rule, case and person only the first so many count, over the life of the case."""
+    alike: dict[tuple[str, str, str], list[Part]] = defaultdict(list)
+    for part in parts:
+        if not part.void and part.rule.per_case is not None:
+            alike[part.rule.id, part.item.case_no, part.person].append(part)
+    for same in alike.values():
+        same.sort(key=lambda part: (part.item.day, part.item.key))
+        for place, part in enumerate(same, start=1):
+            if part.rule.per_case is not None and place > part.rule.per_case:
+                part.void = "per-case-limit"
+
+
+def _cap_all(policy: Policy, parts: Sequence[Part], period: Period) -> None:
+    """Apply the caps of the rules themselves, then the policy's in their order."""
+    open_parts = [part for part in parts if not part.void]
+    for unit in ("case", "month", "year"):
+        by_rule: dict[str, list[tuple[Part, int]]] = defaultdict(list)
+        for part in open_parts:
+            limit = getattr(part.rule, f"{unit}_cap")
+            if limit is not None:
+                by_rule[part.rule.id].append((part, int(limit * 1000)))
+        for rule, bound in by_rule.items():
+            _grant(policy, bound, f"{rule}.{unit}_cap", ("person", unit), period)
+    for cap in policy.file.caps:
+        limited = [
+            (part, amount(policy.layers, cap.limit, part.item.day).value)
+            for part in open_parts
+            if _bound(cap, part)
+        ]
+        bound = [(part, int(limit * 1000)) for part, limit in limited if limit is not None]
+        _grant(policy, bound, cap.id, cap.per, period, by_points=cap.allot == "points")
+
+
+def _bound(cap: Cap, part: Part) -> bool:
+    named = part.rule.id in cap.rules or part.rule.indicator in cap.indicators
+    return named and ("case" not in cap.per or part.item.case_no != "")
+
+
+def _grant(
+    policy: Policy,
+    bound: Iterable[tuple[Part, int]],
+    name: str,
+    per: Sequence[str],
+    period: Period,
+    *,
+    by_points: bool = False,
+) -> None:
+    """Grant each line what is left of its unit's limit on its day, one after the other."""
+    units: dict[tuple[object, ...], list[tuple[Part, int]]] = defaultdict(list)
+    for part, limit in bound:
+        # Within the period the largest come first; what was before it is another period's.
+        early = (by_points and part.item.day < period.start,)
+        units[early + tuple(_unit(policy, part, unit) for unit in per)].append((part, limit))
+    for lines in units.values():
+
+        def place(pair: tuple[Part, int]) -> tuple[object, ...]:
+            item = pair[0].item
+            first = -abs(pair[0].points) if by_points else 0
+            return (first, item.day, item.key, pair[0].person, pair[0].number)
+
+        granted = 0
+        for part, limit in sorted(lines, key=place):
+            size = abs(part.points)
+            given = min(size, max(0, limit - granted))
+            granted += given
+            if given < size:
+                part.caps += f"{name}:{size - given};"
+            part.points = given if part.points >= 0 else -given
+
+
+def _unit(policy: Policy, part: Part, unit: str) -> object:
+    if unit == "person":
+        return part.person
+    return part.item.case_no if unit == "case" else unit_start(part.item.day, unit, policy.file.calendar)
+
+
+def _line(policy: Policy, conditions: Conditions, world: World, part: Part) -> Line:
+    item = part.item
+    gates = [each for each in policy.file.gates if not each.measures or item.measure in each.measures]
+    final = not item.case_no or all(conditions.gates[each.id](world, item.case_no) for each in gates)
+    state = "void" if part.void else "final" if final else "provisional"
+    points = 0 if part.void else part.points
+    said = (item.quantity, *_told(part.chosen), part.share, points, part.due - points, state, part.void)
+    return Line(part.person, part.rule.id, item.measure, item.key, item.day, *said, part.caps)

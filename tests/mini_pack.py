@@ -15,7 +15,7 @@ due_for_archive = "closed_on is not null and archive_accepted_on is null"
 title = "测试"
 cite = "第一条"
 
-[gate]
+[[gates]]
 label = "归档"
 final_when = "archive_accepted_on is not null"
 
@@ -50,18 +50,33 @@ id = "papers"
 label = "文书"
 parent = "work"
 
-[[coefficients]]
+[[factors]]
+id = "special"
+label = "特殊案件"
+measures = ["closed"]
+
+[[factors.choices]]
 id = "large"
 label = "人多"
-parameter = "factor.large"
+value = "factor.large"
 when = "suspect_count >= 2"
 
-[[coefficients]]
+[[factors.choices]]
 id = "declared"
 label = "申报"
-parameter = "factor.declared"
+value = "factor.declared"
 declared = "major_case"
-measures = ["closed"]
+
+[[factors]]
+id = "papers"
+label = "人多的文书"
+measures = ["made"]
+
+[[factors.choices]]
+id = "large"
+label = "人多"
+value = "factor.large"
+when = "suspect_count >= 2"
 """
 
 MEASURES = """
@@ -142,3 +157,11 @@ def write_pack(folder: Path, *edits: tuple[str, str, str]) -> Path:
     for name, text in texts.items():
         (folder / name).write_text(text, encoding="utf-8")
     return folder
+
+
+def edit(folder: Path, name: str, old: str, new: str) -> None:
+    """Change one place of a written file; an empty ``old`` appends."""
+    file = folder / name
+    text = file.read_text(encoding="utf-8")
+    assert not old or text.count(old) == 1, f"{old!r} stands {text.count(old)} times in {name}"
+    file.write_text(text.replace(old, new) if old else f"{text.rstrip()}\n{new}\n", encoding="utf-8")

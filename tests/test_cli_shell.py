@@ -417,3 +417,14 @@ def test_ctrl_c_ends_it_even_while_an_adapter_hangs(office, tmp_path):
     assert done.returncode == ExitCode.INTERRUPTED
     assert "已中断" in done.stderr.decode()
     assert b"Traceback" not in done.stderr
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full, a device that is always full")
+def test_output_that_cannot_be_written_is_no_fault_of_the_program():
+    """A full disk under what we print is told as that, with the exit code of something to mend."""
+    with Path("/dev/full").open("w", encoding="utf-8") as full:
+        words = [sys.executable, "-m", "jianheng", "plugins"]
+        done = subprocess.run(words, stdout=full, stderr=subprocess.PIPE, text=True, timeout=60, check=False)
+    assert done.returncode == ExitCode.STOP
+    assert "cli-output-failed" in done.stderr
+    assert "Traceback" not in done.stderr

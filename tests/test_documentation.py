@@ -30,6 +30,7 @@ from document_pages import (
     page,
     section,
     shown,
+    table,
 )
 from jianheng import hookspecs
 from jianheng.cli.app import build
@@ -40,9 +41,6 @@ from jianheng.config.deployment import Settings
 from jianheng.config.options import Option
 from jianheng.registry.hooks import HOOKS, register
 from jianheng.registry.manifest import Manifest
-from jianheng.rules.expression import FUNCTIONS
-from jianheng.scoring.examples import check_examples
-from jianheng.scoring.policy import load_policy
 
 PAGES = sorted(
     [*DOCS.rglob("*.md"), *(ROOT / name for name in ("README.md", "README.zh-CN.md", "CONTRIBUTING.md"))]
@@ -86,7 +84,7 @@ def test_every_hook_has_a_test_with_its_name():
     assert missing == []
 
 
-def test_the_hooks_sources_targets_and_policies_work_as_their_page_shows(tmp_path):
+def test_the_hooks_sources_targets_policies_and_calendars_work_as_their_page_shows(tmp_path):
     """The example of each section registers, and gives what it says it gives."""
     for kind, hook in HOOKS.items():
         (example,) = [each for _, label, each in blocks(section(page("hooks.md"), hook)) if label == ""]
@@ -114,6 +112,7 @@ def test_the_hooks_sources_targets_and_policies_work_as_their_page_shows(tmp_pat
             "source": [*given.sources],
             "target": [*given.targets],
             "policies": [each.name for each in given.folders],
+            "calendars": [*given.calendars],
         }[kind] == [name]
 
 
@@ -216,25 +215,6 @@ def test_the_generated_pages_are_current(name, made):
     if os.environ.get("JIANHENG_WRITE_DOCS") == "1":
         (DOCS / name).write_text(made(), encoding="utf-8")
     assert made() == page(name)
-
-
-# Policies.
-
-
-def test_every_condition_function_is_documented_and_used_by_the_pages_pack():
-    told = {word.partition("(")[0] for word in first_cells(section(page("policies.md"), "Conditions"))}
-    assert set(FUNCTIONS) == told
-    measures = next(
-        content for _, name, content in blocks(page("policies.md")) if name.endswith("measures.toml")
-    )
-    assert [each for each in FUNCTIONS if f"{each}(" not in measures] == []
-
-
-def test_the_pack_of_the_policies_page_holds_with_all_its_examples(tmp_path):
-    folder = files(page("policies.md"), tmp_path) / "greenhill"
-    count, problems = check_examples(load_policy(folder))
-    assert [each.message().as_text() for each in problems] == []
-    assert f"{count} 个算例" in page("policies.md")
 
 
 # The vendor's adapter.
@@ -360,3 +340,12 @@ def test_a_readme_shows_its_two_commands_before_any_other(name):
         line.partition("#")[0].strip() for _, _, content in blocks(text) for line in content.splitlines()
     ]
     assert [line for line in lines if line][:2] == ["make demo", "make test"]
+
+
+def test_every_benchmark_is_described_and_no_other():
+    runnable = {
+        file.stem
+        for file in (ROOT / "benchmarks").glob("*.py")
+        if "__main__" in file.read_text(encoding="utf-8")
+    }
+    assert first_cells(table(page("benchmarks.md"), "name")) == runnable

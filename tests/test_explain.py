@@ -9,6 +9,7 @@ import pytest
 from jianheng.errors import StopError
 from jianheng.scoring import ledger
 from jianheng.scoring.explain import explain
+from jianheng.scoring.explain_asked import Asked
 from jianheng.scoring.period import period
 from jianheng.scoring.policy import load_policy
 from jianheng.scoring.run import score_periods
@@ -71,9 +72,9 @@ def store(set_up_file, tmp_path_factory, law):
     engine.dispose()
 
 
-def told(store, law, wanted="990101-1", **more):
+def told(store, law, wanted="990101-1", **asked):
     with store.connect() as connection:
-        return explain(connection, OFFICE, law, YEAR, wanted, **more)
+        return explain(connection, OFFICE, law, YEAR, wanted, asked=Asked(**asked))
 
 
 def lines(store, law, person_key):
@@ -147,12 +148,20 @@ def test_somebody_with_two_roles_has_two_sheets(store, law):
 def test_an_entry_says_what_it_was_worth_and_by_which_rule_and_parameter(store, law):
     sheets = {sheet["id"]: sheet for sheet in told(store, law)["sheets"]}
     (rule,) = [each for each in rules(sheets["prosecutor"]) if each["id"] == "closed"]
-    assert (rule["label"], rule["cite"], rule["unit"], rule["unit_points"]) == ("办结", "第三条", "件", "10")
+    assert (rule["label"], rule["cite"], rule["measure"]["unit"], rule["unit_points"]) == (
+        "办结",
+        "第三条",
+        "件",
+        ["10.000"],
+    )
     plain, large = rule["entries"]
     assert (plain["item"], plain["state"], plain["points"]) == ("一审公诉案件", "final", "10.000")
-    assert "parameter" not in plain
+    assert (plain["factors"], plain["calculation"]) == ([], "10.000")
     assert (large["coefficient"], large["points"], large["state"]) == ("1.500", "15.000", "provisional")
-    assert (large["parameter"]["name"], large["parameter"]["value"], large["parameter"]["cite"]) == (
+    assert large["calculation"] == "10.000 × 1.5 = 15.000"
+    (factor,) = large["factors"]
+    assert (factor["label"], factor["choice"], factor["value"]) == ("特殊案件", "人多", "1.5")
+    assert (factor["parameter"]["name"], factor["parameter"]["value"], factor["parameter"]["cite"]) == (
         "factor.large",
         "1.5",
         "第八条",
@@ -237,3 +246,21 @@ def test_the_explanation_names_the_law_and_the_run(store, law):
     assert found["policy"]["source"] == "测试 (第一条)"
     assert (found["period"]["start"], found["period"]["end"]) == ("2025-01-01", "2026-01-01")
     assert found["run"]["digest"]
+
+
+def test_an_entry_names_the_version_that_was_scored(lite_store, law):
+    """What was read after the scoring made no point of it, so it is not what the explanation shows."""
+    sync_world(lite_store, WORLD)
+    score_periods(lite_store, SUBJECT, law, [YEAR])
+    changed = document("d1", "A", template_code="report", drafter_key="990101-1", drafted_on="2025-02-02")
+    others = [row for row in WORLD["document"] if row["document_key"] != "d1"]
+    sync_world(lite_store, WORLD | {"document": [*others, {**changed, "_locator": "YX_WS_SL moved"}]})
+
+    def record():
+        sheets = told(lite_store, law)["sheets"]
+        (entry,) = [each for sheet in sheets for each in entries(sheet) if each["item_key"] == "d1"]
+        return entry["record"]["locator"], entry["record"]["current"]
+
+    assert record() == ("YX_WS_SL d1", False)
+    score_periods(lite_store, SUBJECT, law, [YEAR])
+    assert record() == ("YX_WS_SL moved", True)

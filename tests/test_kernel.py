@@ -1,13 +1,18 @@
 """The kernel, rule by rule: who gets how much for what on which day, and why somebody gets nothing."""
 
+import datetime as dt
+
 import pyarrow as pa
 import pytest
 
-from jianheng.errors import StopError
+from jianheng.errors import FaultsError, StopError
 from jianheng.scoring.kernel import case_states, score
 from jianheng.scoring.period import period
+from jianheng.scoring.plan import LEDGER_COLUMNS
 from jianheng.scoring.points import half_up, shown, thousandths
 from jianheng.scoring.policy import load_policy
+from jianheng.store.bulk import arrow_type
+from jianheng.store.tables import LEDGER
 from mini_pack import write_pack
 from upstream import UNIT, case, document, facts_of, person, posting
 
@@ -262,6 +267,18 @@ def test_only_the_first_so_many_of_a_case_count_in_the_order_of_days_then_keys(p
     ]
 
 
+def test_the_limit_of_a_case_is_each_persons_own(policy):
+    edits = (("points.csv", "prosecutor_assistant,papers,2,2,", ",papers,2,2,"),)
+    papers = [
+        document(f"d{n}-{who}", "A", template_code="report", drafter_key=who)
+        for n in range(3)
+        for who in ("sun", "wang")
+    ]
+    lines = ledger(policy(*edits), case=[case("A")], document=papers)
+    counted = [(each["person_key"], each["rule_id"]) for each in lines if each["state"] != "void"]
+    assert counted.count(("sun", "made_a")) == counted.count(("wang", "made_a")) == 2
+
+
 def test_what_is_refused_does_not_use_up_the_limit_of_a_case(policy):
     edits = (("authority.csv", "made,report,,,,", "made,report,,prosecutor_assistant,,"),)
     postings = [
@@ -284,21 +301,29 @@ APPROVED = DECLARED | {"declared_on": "2025-03-01", "decided_on": "2025-03-02", 
 @pytest.mark.parametrize(
     ("day", "more", "expected"),
     [
-        ("2025-06-30", {}, (10_000, "")),
-        ("2025-06-30", {"suspect": SUSPECTS[:1]}, (10_000, "")),
-        ("2025-06-30", {"suspect": SUSPECTS}, (15_000, "large")),
-        ("2025-07-01", {"suspect": SUSPECTS}, (20_000, "large")),
-        ("2025-06-30", {"declaration": [APPROVED]}, (18_000, "declared")),
-        ("2025-06-30", {"declaration": [APPROVED | {"decision": "rejected"}]}, (10_000, "")),
-        ("2025-06-30", {"declaration": [APPROVED | {"kind": "excellent_case"}]}, (10_000, "")),
-        ("2025-06-30", {"declaration": [APPROVED], "suspect": SUSPECTS}, (18_000, "declared")),
-        ("2025-07-01", {"declaration": [APPROVED], "suspect": SUSPECTS}, (20_000, "large")),
+        ("2025-06-30", {}, (10_000, 1000, "")),
+        ("2025-06-30", {"suspect": SUSPECTS[:1]}, (10_000, 1000, "")),
+        ("2025-06-30", {"suspect": SUSPECTS}, (15_000, 1500, "special=large*1500")),
+        ("2025-07-01", {"suspect": SUSPECTS}, (20_000, 2000, "special=large*2000")),
+        ("2025-06-30", {"declaration": [APPROVED]}, (18_000, 1800, "special=declared*1800")),
+        ("2025-06-30", {"declaration": [APPROVED | {"decision": "rejected"}]}, (10_000, 1000, "")),
+        ("2025-06-30", {"declaration": [APPROVED | {"kind": "excellent_case"}]}, (10_000, 1000, "")),
+        (
+            "2025-06-30",
+            {"declaration": [APPROVED], "suspect": SUSPECTS},
+            (18_000, 1800, "special=declared*1800"),
+        ),
+        (
+            "2025-07-01",
+            {"declaration": [APPROVED], "suspect": SUSPECTS},
+            (20_000, 2000, "special=large*2000"),
+        ),
     ],
 )
-def test_of_the_factors_in_force_on_the_day_the_largest_holds(policy, day, more, expected):
+def test_of_the_choices_in_force_on_the_day_the_largest_holds(policy, day, more, expected):
     closed = case("A", concluded_on=day, handler_key="wang")
     lines = ledger(policy(), case=[closed], **more)
-    assert told(lines, "points", "reason") == [expected]
+    assert told(lines, "points", "coefficient", "factors") == [expected]
 
 
 def test_a_factor_for_some_measures_leaves_the_others_alone(policy):
@@ -313,6 +338,125 @@ def test_half_a_thousandth_is_rounded_away_from_zero(policy, given, expected):
     lines = ledger(policy(edit), case=[CLOSED], suspect=SUSPECTS)
     assert told(lines, "points") == [(expected,)]
     assert half_up(int(float(given) * 1000) * 1500, 1000) == expected
+
+
+def factor(name, *choices, **more):
+    """Return a factor on documents as a table of ``policy.toml``; a choice is its name, value and condition."""
+    told = "".join(
+        f'\n[[factors.choices]]\nid = "{choice}"\nlabel = "{choice}"\nvalue = {value}\nwhen = "{when}"\n'
+        for choice, value, when in choices
+    )
+    said = {"id": name, "label": name, "over": "item"} | more
+    words = "".join(f'{key} = "{value}"\n' for key, value in said.items())
+    return f'\n[[factors]]\n{words}measures = ["made"]\n{told}'
+
+
+def report(**more):
+    return [document("d", "A", template_code="report", drafter_key="wang") | more]
+
+
+def factored(policy, *factors, points="3", paper=None, **facts):
+    edits = (("policy.toml", "", "".join(factors)), ("points.csv", "papers,3,", f"papers,{points},"))
+    lines = ledger(policy(*edits), case=[case("A")], document=report(**(paper or {})), **facts)
+    return told(lines, "points", "coefficient", "factors")
+
+
+def test_factors_multiply_and_are_rounded_once(policy):
+    """0.005 x 1.1 x 1.3 is 0.00715, so 0.007; rounded in between, 0.006 x 1.3 would be 0.008."""
+    both = factor("one", ("c", 1.1, "true")), factor("two", ("c", 1.3, "true"))
+    assert factored(policy, *both, points="0.005") == [(7, 1430, "one=c*1100;two=c*1300")]
+    halves = factor("one", ("c", 0.5, "true")), factor("two", ("c", 0.001, "true"))
+    assert factored(policy, *halves, points="3") == [(2, 1, "one=c*500;two=c*1")]
+
+
+@pytest.mark.parametrize(
+    ("take", "expected"),
+    [
+        ("first", (3600, 1200, "f=small*1200")),
+        ("best", (6000, 2000, "f=large*2000")),
+    ],
+)
+def test_of_choices_that_hold_the_first_or_the_best_is_taken(policy, take, expected):
+    choices = (
+        ("none", 9, "name = 'x'"),
+        ("small", 1.2, "true"),
+        ("large", 2, "template_code = 'report'"),
+        ("same", 2, "true"),
+    )
+    assert factored(policy, factor("f", *choices, take=take)) == [expected]
+
+
+def test_a_factor_of_nothing_gives_nothing_and_is_not_refused(policy):
+    assert factored(policy, factor("f", ("found", 0, "true"))) == [(0, 0, "f=found*0")]
+
+
+def test_a_factor_none_of_whose_choices_holds_is_one(policy):
+    assert factored(policy, factor("f", ("c", 9, "in_dossier"), ("d", 8, "in_dossier"))) == [(3000, 1000, "")]
+    assert factored(policy, factor("f", ("c", 9, "in_dossier"), take="first")) == [(3000, 1000, "")]
+
+
+def test_a_factor_without_a_value_on_the_first_day_is_refused(policy):
+    """It would silently do nothing until somebody says what it is."""
+    late = (
+        "parameters/numbers.toml",
+        "",
+        '[factor.late]\nlabel = "后来"\nunit = "倍"\nvalues = [{ from = 2025-07-01, value = 3, cite = "第十一条" }]',
+    )
+    with pytest.raises(FaultsError) as refused:
+        policy(late, ("policy.toml", "", factor("f", ("later", '"factor.late"', "true"))))
+    assert [each.code for each in refused.value.problems] == ["policy-value-late"]
+
+
+def test_however_many_choices_a_factor_has_the_best_is_found(policy):
+    """A table of charges with their weights is one factor."""
+    many = [(f"c{n}", f"{n}.5", f"template_code <> 'x{n}'") for n in range(30)]
+    assert factored(policy, factor("f", *many)) == [(88_500, 29_500, "f=c29*29500")]
+
+
+def test_large_numbers_are_exact(policy):
+    """Also where the product does not fit into 64 bits before it is rounded."""
+    large = [factor(f"f{n}", ("c", "99.999", "true")) for n in range(3)]
+    expected = half_up(999_999 * 99_999**3, 1000**3)
+    assert 999_999 * 99_999**3 > 2**64
+    assert [line[0] for line in factored(policy, *large, points="999.999")] == [expected]
+    small = [factor(f"f{n}", ("c", "1", "true")) for n in range(8)]
+    assert [line[:2] for line in factored(policy, *small)] == [(3000, 1000)]
+
+
+def test_the_parts_of_a_large_number_are_exact(policy):
+    three = team("A", wang="quota_prosecutor", zhao="quota_prosecutor", sun="prosecutor_assistant")
+    large = factor("f", ("c", "999.999", "true"), over="case").replace("made", "closed")
+    edits = (("policy.toml", "", large), ("points.csv", ",work,10,", ",work,999999.999,"))
+    lines = ledger(policy(*edits), case=[CLOSED], participation=three)
+    whole = half_up(999_999_999 * 999_999, 1000)
+    assert sum(line["points"] for line in lines) == whole
+    assert {abs(line["points"] - whole // 3) <= 1 for line in lines} == {True}
+
+
+CHANGES = """changes = [
+  { from = 2025-07-01, where = "approved_on is not null", date = "approved_on", actor = "approver_key" },
+]
+"""
+
+
+@pytest.mark.parametrize(
+    ("drafted", "approved", "expected"),
+    [
+        ("2025-06-30", None, ("wang", "2025-06-30")),
+        ("2025-06-30", "2025-07-01", ("wang", "2025-06-30")),
+        ("2025-07-01", "2025-07-02", ("zhao", "2025-07-02")),
+        ("2025-07-01", "2025-06-30", None),
+        (None, "2025-07-01", ("zhao", "2025-07-01")),
+    ],
+)
+def test_a_measure_that_changed_counts_an_item_once_by_what_holds_on_its_day(
+    policy, drafted, approved, expected
+):
+    """By the day of drafting until June, for who drafted; by that of approval since, for who approved."""
+    edit = ("measures.toml", 'actor = "drafter_key"', f'actor = "drafter_key"\n{CHANGES}')
+    papers = report(drafted_on=drafted, approved_on=approved, approver_key="zhao")
+    lines = ledger(policy(edit), case=[case("A")], document=papers)
+    assert [(each["person_key"], str(each["day"])) for each in lines] == ([expected] if expected else [])
 
 
 def volume(key, state, **more):
@@ -330,6 +474,66 @@ def volume(key, state, **more):
 )
 def test_points_are_provisional_until_the_gate_is_passed(policy, volumes, state):
     assert told(ledger(policy(), case=[CLOSED], archive_volume=volumes), "state") == [(state,)]
+
+
+GATES = """
+[[gates]]
+id = "papers"
+label = "文书已审"
+final_when = "due_on is not null"
+measures = ["made"]
+"""
+
+
+@pytest.mark.parametrize(
+    ("due", "volumes", "expected"),
+    [
+        (None, [], {"closed": "provisional", "made": "provisional"}),
+        (None, [volume("1", "accepted")], {"closed": "final", "made": "provisional"}),
+        ("2025-04-01", [], {"closed": "provisional", "made": "provisional"}),
+        ("2025-04-01", [volume("1", "accepted")], {"closed": "final", "made": "final"}),
+    ],
+)
+def test_points_are_final_when_every_gate_of_their_measure_is_passed(policy, due, volumes, expected):
+    """A gate without measures is everybody's."""
+    lines = ledger(
+        policy(("policy.toml", "", GATES)),
+        case=[CLOSED | {"due_on": due}],
+        document=report(),
+        archive_volume=volumes,
+    )
+    assert dict(told(lines, "measure", "state")) == expected
+
+
+def test_a_gate_is_nothing_to_other_measures_and_to_what_hangs_on_no_case(policy):
+    edits = (
+        ("policy.toml", 'label = "归档"', 'label = "归档"\nmeasures = ["closed"]'),
+        AWARDS[0],
+        ("points.csv", "", "award,奖励,award,,,,work,4,,,,第十条"),
+    )
+    award = {"record_key": "r", "kind": "award", "person_key": "wang", "starts_on": "2025-03-05"}
+    lines = ledger(policy(*edits), case=[CLOSED], document=report(), personnel_record=[award])
+    states = {"closed": "provisional", "made": "final", "award": "final"}
+    assert dict(told(lines, "measure", "state")) == states
+    everybodys = ledger(policy(*edits[1:]), case=[CLOSED], document=report(), personnel_record=[award])
+    assert dict(told(everybodys, "measure", "state")) == states | {"made": "provisional"}
+
+
+AWARDS = (
+    (
+        "measures.toml",
+        "",
+        """
+[award]
+label = "奖励"
+grain = "personnel_record"
+where = "kind = 'award'"
+date = "starts_on"
+unit = "项"
+actor = "person_key"
+""",
+    ),
+)
 
 
 def test_only_people_of_the_units_in_scope_are_scored(policy):
@@ -350,29 +554,55 @@ def test_a_condition_may_speak_of_linked_cases(policy):
     assert told(lines, "item_key") == [("A",)]
 
 
+WHERE = 'where = "drafted_on is not null"'
+MANY = "coalesce('many', '1') > 3"
+
+
 @pytest.mark.parametrize(
     ("edit", "rule"),
     [
-        (("policy.toml", 'closing = "concluded_on"', 'closing = "category"'), "closed"),
         (
-            ("policy.toml", 'final_when = "archive_accepted_on is not null"', 'final_when = "category > 3"'),
-            "gate.final_when",
+            ("policy.toml", '"concluded_on"', "\"coalesce(concluded_on, attr('day'))\""),
+            "closing",
         ),
-        (
-            ("policy.toml", 'when = "suspect_count >= 2"', "when = \"suspect_count >= 'many'\""),
-            "coefficients large",
-        ),
-        (("measures.toml", 'where = "drafted_on is not null"', "where = \"drafted_on > 'soon'\""), "made"),
+        (("policy.toml", '"archive_accepted_on is not null"', f'"{MANY}"'), "gates gate"),
+        (("policy.toml", 'declared = "major_case"', f'when = "{MANY}"'), "factors special declared"),
+        (("measures.toml", WHERE, f'where = "{MANY}"'), "made"),
     ],
 )
 def test_a_rule_that_cannot_be_evaluated_stops_and_is_named(policy, edit, rule):
     facts = {
-        "case": [case("A", category="盗窃", concluded_on="2025-03-04")],
+        "case": [case("A", concluded_on="2025-03-04")],
         "document": [document("d", "A")],
     }
     with pytest.raises(StopError) as failed:
         ledger(policy(edit), **facts)
     assert (failed.value.code, failed.value.problem.fields["rule"]) == ("score-rule-failed", rule)
+
+
+@pytest.mark.parametrize(
+    ("quantity", "told"), [("-1", "-1"), ("0.5", "0.5"), ("case_handling_days", "空"), ("2 - 3", "-1")]
+)
+def test_a_quantity_that_is_none_stops_and_the_record_is_named(policy, quantity, told):
+    """What is not known in number can neither be scored nor taken for zero."""
+    edit = ("measures.toml", WHERE, f'{WHERE}\nquantity = "{quantity}"')
+    papers = [document("d", "A", template_code="report", drafter_key="wang")]
+    with pytest.raises(StopError) as failed:
+        ledger(policy(edit), case=[case("A")], document=papers)
+    assert failed.value.code == "score-rule-failed"
+    assert failed.value.problem.fields | {"policy": ""} == {
+        "policy": "",
+        "rule": "made",
+        "told": f"数量不是 0 或正整数: d, {told}",
+    }
+
+
+@pytest.mark.parametrize(("days", "expected"), [(None, (1, 3000)), (0, (0, 0)), (3, (3, 9000))])
+def test_points_are_for_one_unit_of_quantity(policy, days, expected):
+    edit = ("measures.toml", WHERE, f'{WHERE}\nquantity = "coalesce(case_handling_days, 1)"')
+    papers = [document("d", "A", template_code="report", drafter_key="wang")]
+    lines = ledger(policy(edit), case=[case("A", handling_days=days)], document=papers)
+    assert told(lines, "quantity", "points") == [expected]
 
 
 def test_an_item_that_comes_twice_stops_everything(policy):
@@ -398,6 +628,54 @@ def test_two_sources_tell_of_one_record_column_by_column(policy):
     assert handler(here, there, ["y", "x"]) == [("zhao", 10_000)]
     assert handler(there, here, ["y", "x"]) == [("wang", 10_000)]
     assert handler(here, there, []) == handler(here, there, ["x", "y"])
+
+
+def test_a_line_says_what_was_counted_for_whom_by_which_rule_and_what_became_of_it(policy):
+    """Points and what was withheld make what was due: 10 x 2 shared by two, of whom one is under a cap."""
+    capped = (
+        "policy.toml",
+        "",
+        '[[caps]]\nid = "most"\nlabel = "上限"\nper = ["person", "year"]\nrules = ["closed"]\nlimit = 13',
+    )
+    both = team("A", wang="quota_prosecutor", sun="prosecutor_assistant")
+    closed = case("A", concluded_on="2025-07-04", handler_key="wang")
+    world = {
+        "person": PEOPLE,
+        "posting": POSTINGS,
+        "case": [closed],
+        "participation": both,
+        "suspect": SUSPECTS,
+    }
+    ledger = score(facts_of(world), policy(capped), period("2025"), [UNIT]).ledger
+    assert ledger.column_names == ["entry_id", *LEDGER_COLUMNS]
+    assert [field.type for field in ledger.schema] == [
+        arrow_type(LEDGER.c[name]) for name in ledger.column_names
+    ]
+    of_wang = next(line for line in ledger.to_pylist() if line["person_key"] == "wang")
+    hashes = {name: of_wang.pop(name) for name in ("entry_id", "fact_hash")}
+    assert all(hashes.values())
+    assert of_wang == {
+        "person_key": "wang",
+        "sheet": "prosecutor",
+        "measure": "closed",
+        "rule_id": "closed",
+        "indicator": "work",
+        "case_no": "A",
+        "item_kind": "case",
+        "item_key": "A",
+        "item_label": "0301",
+        "day": dt.date(2025, 7, 4),
+        "quantity": 1,
+        "unit_points": 10_000,
+        "coefficient": 2000,
+        "factors": "special=large*2000",
+        "share": 666,
+        "points": 13_000,
+        "withheld": 333,
+        "state": "provisional",
+        "reason": "",
+        "caps": "most:333;",
+    }
 
 
 def test_an_entry_is_named_by_everything_in_it(policy):
@@ -449,3 +727,29 @@ def test_a_name_that_is_no_period_is_refused(name):
 def test_points_are_shown_exactly(points, text):
     assert shown(points) == text
     assert thousandths(int(points), "x") == points * 1000
+
+
+def test_a_tree_of_codes_is_the_packs_own_where_the_site_tells_none(tmp_path):
+    """What the site tells of a catalogue holds alone: two trees of one catalogue would be a third one."""
+    folder = write_pack(
+        tmp_path / "mini",
+        (
+            "measures.toml",
+            'where = "closed_on is not null"',
+            "where = \"closed_on is not null and in_tree(category, '03')\"",
+        ),
+    )
+    (folder / "catalogues").mkdir()
+    (folder / "catalogues" / "case_category.csv").write_text(
+        "code,parent,name\n03,,公诉\n0301,03,一审公诉\n0201,,审查逮捕\n", "utf-8"
+    )
+    law = load_policy(folder)
+    cases = [
+        case("A", category="0301", concluded_on="2025-03-04", handler_key="wang"),
+        case("B", category="0201", concluded_on="2025-03-04", handler_key="wang"),
+    ]
+    site = [
+        {"code_key": "1", "catalogue": "case_category", "code": "0201", "parent": "03", "name": "审查逮捕"}
+    ]
+    assert told(ledger(law, case=cases), "item_key") == [("A",)]
+    assert told(ledger(law, case=cases, code=site), "item_key") == [("B",)]

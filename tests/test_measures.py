@@ -1,16 +1,20 @@
 """Measures: what is counted, each thing once, on which day, and for whom."""
 
 import datetime as dt
+import itertools
+from decimal import Decimal
 
 import duckdb
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from jianheng.rules.measure import Measure, compile_measure
-from jianheng.rules.views import GRAINS, LINK_VIEW_SQL, NEEDED, PERSONAL, case_view_sql, grain_view_sql, view
-from upstream import case, document, facts_of
+from jianheng.rules.expression import Context
+from jianheng.rules.measure import ITEM_COLUMNS, ITEM_DAY, Measure, compile_measure
+from jianheng.rules.views import GRAINS, held_sql, view
+from upstream import case, document, posting, views_of
 
-EMPTY = {name: [] for name in (*NEEDED, *PERSONAL)}
-WORLD = EMPTY | {
+WORLD = {
     "case": [
         case("A", handler_key="p1", concluded_on="2025-03-04"),
         case("B", concluded_on="2025-12-31"),
@@ -45,22 +49,20 @@ BASE = {"label": "办结", "grain": "case", "where": "closed_on is not null", "d
 
 @pytest.fixture(scope="module")
 def engine():
-    with duckdb.connect() as connection:
-        for name, rows in facts_of(WORLD).items():
-            connection.register(f"fact_{name}", rows)
-        connection.execute(case_view_sql("t.concluded_on"))
-        connection.execute(LINK_VIEW_SQL)
-        for grain in GRAINS:
-            if grain != "case":
-                connection.execute(grain_view_sql(grain))
+    with views_of(WORLD) as connection:
         yield connection
 
 
-def items(engine, **more):
-    sql = compile_measure("closed", Measure.model_validate(BASE | more), "measures.toml")
+YEAR_2025 = (dt.date(2025, 1, 1), dt.date(2026, 1, 1))
+
+
+def items(engine, window=YEAR_2025, context=Context(), extra=None, **more):  # noqa: B008 a constant
+    measure = Measure.model_validate(BASE | more)
+    sql = compile_measure("closed", measure, "measures.toml", context, extra)
     assert isinstance(sql, str), sql
-    window = {"start": dt.date(2025, 1, 1), "end": dt.date(2026, 1, 1)}
-    cursor = engine.execute(f"{sql} ORDER BY item_key", window)
+    cursor = engine.execute(
+        f"SELECT * FROM ({sql}) ORDER BY item_key", dict(zip(("start", "end"), window, strict=True))
+    )
     names = [each[0] for each in cursor.description]
     return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
 
@@ -81,7 +83,7 @@ def test_an_item_says_what_it_is_and_for_whom(engine):
         "0301",
         dt.date(2025, 3, 4),
         "p1",
-        None,
+        "",
     ]
 
 
@@ -137,6 +139,252 @@ def test_a_view_nobody_declared_does_not_exist():
         view("person")
 
 
+def keys(engine, **more):
+    return [each["item_key"] for each in items(engine, **more)]
+
+
+def test_every_statement_has_the_same_columns_and_then_what_is_asked_for(engine):
+    """The extra columns speak of the item's view and of its day."""
+    extra = {"factor_a": f"CASE WHEN t.{ITEM_DAY} > DATE '2025-06-01' THEN 'late' END", "factor_b": "NULL"}
+    for more in ({}, {"changes": [{"from": "2025-06-01", "date": "accepted_on"}]}):
+        (first, *_) = items(engine, team=True, extra=extra, **more)
+        assert tuple(first) == (*ITEM_COLUMNS, "factor_a", "factor_b")
+    late = [(each["item_key"], each["factor_a"]) for each in items(engine, team=True, extra=extra)]
+    assert late == [("A", None), ("B", "late")]
+
+
+# Quantities and faults.
+
+
+def test_an_item_is_one_unit_and_no_known_fault_unless_the_measure_says_otherwise(engine):
+    assert [(each["quantity"], each["fault"]) for each in items(engine, team=True)] == [(1, None), (1, None)]
+
+
+def test_an_item_may_be_several_units_and_name_its_fault(engine):
+    found = items(engine, team=True, quantity="suspect_count + document_count", fault="category")
+    assert [(each["quantity"], each["fault"]) for each in found] == [(5, "0301"), (0, "0301")]
+
+
+@pytest.mark.parametrize("quantity", ["handling_days", "0 - 1", "suspect_count * 0.5"])
+def test_a_quantity_that_is_unknown_negative_or_broken_stops_the_rule_and_names_the_item(engine, quantity):
+    with pytest.raises(duckdb.Error, match="数量不是 0 或正整数: A"):
+        items(engine, team=True, quantity=quantity, where="case_no = 'A'")
+
+
+def test_a_quantity_is_asked_only_of_what_counts(engine):
+    where = "case_no = 'A' and workdays_between(accepted_on, closed_on) > 3"
+    (found,) = items(engine, team=True, quantity="workdays_between(accepted_on, closed_on)", where=where)
+    assert found["quantity"] == 39
+
+
+def test_what_lies_outside_the_period_is_not_asked_what_it_cannot_answer(engine):
+    """Case C closed in a year after the period, D before it; only what counts must have a value."""
+    law = Context({"law.n": ((dt.date(2025, 1, 1), dt.date(2026, 1, 1), Decimal(1)),)})
+    assert keys(engine, team=True, context=law, where="parameter('law.n') = 1") == ["A", "B"]
+    with pytest.raises(duckdb.Error, match=r"law\.n"):
+        keys(
+            engine,
+            team=True,
+            context=law,
+            where="parameter('law.n') = 1",
+            window=(dt.date(2025, 1, 1), dt.date(2027, 1, 1)),
+        )
+
+
+# Dated changes.
+
+JULY = "2025-07-01"
+
+
+def closed(**more):
+    return {"grain": "case", "date": "concluded_on", "where": "concluded_on is not null", "team": True} | more
+
+
+def world_of(*days):
+    """Return cases accepted and concluded on the days given."""
+    return {
+        "case": [
+            case(f"c{n}", accepted_on=accepted, concluded_on=concluded)
+            for n, (accepted, concluded) in enumerate(days)
+        ]
+    }
+
+
+def test_a_change_holds_from_its_day_on_and_the_former_definition_before_it():
+    world = world_of(("2025-01-02", "2025-06-30"), ("2025-01-02", JULY), ("2025-01-02", "2025-07-02"))
+    change = {"from": JULY, "where": "concluded_on <> '2025-07-02'", "quantity": "2", "cite": "修订"}
+    with views_of(world) as engine:
+        found = items(engine, **closed(changes=[change]))
+        assert [(each["item_key"], each["quantity"]) for each in found] == [("c0", 1), ("c1", 2)]
+
+
+def test_each_change_replaces_only_what_it_names():
+    world = {"case": [case("A", concluded_on="2025-12-31", handler_key="p1", charge_name="甲")]}
+    changes = [
+        {"from": JULY, "actor": "handler_key", "item": "charge_name"},
+        {"from": "2025-09-01", "code": "category"},
+    ]
+    with views_of(world) as engine:
+        (found,) = items(engine, **closed(changes=changes))
+    assert (found["actor"], found["item_label"], found["code"]) == ("p1", "甲", "0301")
+
+
+@pytest.mark.parametrize("part", ["grain", "unit", "label", "frm"])
+def test_what_a_measure_is_cannot_change(part):
+    with pytest.raises(ValueError, match=part):
+        Measure.model_validate(BASE | {"changes": [{"from": JULY, part: "case"}]})
+
+
+def test_a_change_back_to_the_team_takes_the_actor_away():
+    with views_of({"case": [case("A", concluded_on="2025-12-31", handler_key="p1")]}) as engine:
+        (found,) = items(
+            engine, **closed(team=False, actor="handler_key", changes=[{"from": JULY, "team": True}])
+        )
+    assert found["actor"] is None
+
+
+def test_what_was_counted_by_its_former_date_is_not_counted_again_by_its_new_one():
+    """Accepted in June and counted then, concluded in August: by the new date it would count a second time."""
+    world = world_of(("2025-06-02", "2025-08-01"), ("2025-07-02", "2025-08-01"))
+    measure = closed(date="accepted_on", changes=[{"from": JULY, "date": "concluded_on"}])
+    with views_of(world) as engine:
+        found = [(each["item_key"], each["day"]) for each in items(engine, **measure)]
+    assert found == [("c0", dt.date(2025, 6, 2)), ("c1", dt.date(2025, 8, 1))]
+
+
+def test_what_was_counted_before_is_judged_by_the_law_of_its_own_day():
+    """On its former date the list held its category, so it was counted; the list of its new date does not."""
+    law = Context(
+        {
+            "law.codes": (
+                (dt.date(2025, 1, 1), dt.date(2025, 7, 1), ("0301",)),
+                (dt.date(2025, 7, 1), None, ()),
+            )
+        }
+    )
+    measure = closed(
+        date="accepted_on",
+        where="listed(category, 'law.codes')",
+        changes=[{"from": JULY, "date": "concluded_on", "where": "true"}],
+    )
+    with views_of(world_of(("2025-06-02", "2025-08-01"), ("2025-07-02", "2025-08-01"))) as engine:
+        assert [each["day"].month for each in items(engine, context=law, **measure)] == [6, 8]
+
+
+DAYS = st.dates(dt.date(2024, 11, 1), dt.date(2026, 2, 28))
+PARTS = st.fixed_dictionaries(
+    {"date": st.sampled_from(["accepted_on", "concluded_on", "due_on"])},
+    optional={
+        "where": st.sampled_from(
+            ["true", "category = '0301'", "due_on is not null and due_on > concluded_on"]
+        )
+    },
+)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    first=PARTS,
+    changes=st.lists(st.tuples(DAYS, PARTS), max_size=3, unique_by=lambda each: each[0]),
+    days=st.lists(st.tuples(DAYS, st.none() | DAYS, st.none() | DAYS), max_size=12),
+    cuts=st.lists(DAYS, min_size=1, max_size=4, unique=True),
+)
+def test_an_item_is_in_exactly_one_of_the_periods_that_follow_one_another(first, changes, days, cuts):
+    """However a measure changes and time is cut, no item counts twice, and none is lost at an edge."""
+    dated = [{"from": day} | parts for day, parts in sorted(changes, key=lambda each: each[0])]
+    measure = {"grain": "case", "team": True, "where": "true", "changes": dated} | first
+    world = {
+        "case": [
+            case(
+                f"c{n}",
+                accepted_on=accepted,
+                concluded_on=concluded,
+                due_on=due,
+                category="0301" if n % 2 else "0201",
+            )
+            for n, (accepted, concluded, due) in enumerate(days)
+        ]
+    }
+    edges = [dt.date(2000, 1, 1), *sorted(cuts), dt.date(2100, 1, 1)]
+    with views_of(world) as engine:
+        whole = keys(engine, window=(edges[0], edges[-1]), **measure)
+        parts = [keys(engine, window=window, **measure) for window in itertools.pairwise(edges)]
+    assert sorted(itertools.chain(*parts)) == whole
+    assert len(set(whole)) == len(whole)
+
+
+# Joins never multiply.
+
+
+@settings(max_examples=12, deadline=None)
+@given(
+    suspects=st.integers(0, 4),
+    documents=st.integers(0, 4),
+    links=st.integers(0, 4),
+    volumes=st.integers(0, 3),
+    postings=st.integers(0, 3),
+)
+def test_whatever_hangs_on_a_case_it_stays_one_case(suspects, documents, links, volumes, postings):
+    others = [f"B{n}" for n in range(links)]
+    world = {
+        "case": [case(each, concluded_on="2025-03-04", handler_key="p1") for each in ("A", *others)],
+        "suspect": [
+            {"suspect_key": f"{each}{n}", "case_no": each, "suspect_no": n % 2}
+            for each in ("A", *others)
+            for n in range(suspects)
+        ],
+        "document": [document(f"d{n}", "A") for n in range(documents)],
+        "event": [
+            {"event_key": f"e{n}", "case_no": "A", "kind": "k", "at": "2025-03-04"} for n in range(documents)
+        ],
+        "archive_volume": [
+            {"volume_key": f"v{n}", "case_no": "A", "state": "accepted", "accepted_on": "2025-05-01"}
+            for n in range(volumes)
+        ],
+        "case_outcome": [
+            {"outcome_key": f"o{n}", "case_no": "A", "result_code": f"r{n}"} for n in range(suspects)
+        ],
+        "case_link": [
+            {"link_key": f"l{n}", "from_case_no": "A", "to_case_no": each, "kind": "related"}
+            for n, each in enumerate([*others, *others])
+        ],
+        "posting": [posting("p1", posting_key=f"p{n}") for n in range(postings)],
+    }
+    where = (
+        "closed_on is not null and (has_document('x') or true) and (linked(true) or true)"
+        " and (linked(true, 'chain') or true) and coalesce(role_on(handler_key, closed_on), 'other') <> 'clerk'"
+        " and (has_event('k') or true) and workdays_between(accepted_on, closed_on) > 0"
+    )
+    of_suspects = "linked_suspect(true) or linked_suspect(true, 'chain') or true"
+    with views_of(world) as engine:
+        assert keys(engine, team=True, where=where) == ["A", *others]
+        found = keys(engine, grain="suspect", team=True, date="case_closed_on", where=of_suspects)
+    assert found == sorted(row["suspect_key"] for row in world["suspect"])
+
+
+def test_of_postings_that_overlap_one_holds_on_each_day():
+    """The one begun later wins, and where it ends the earlier one holds again; of equals the first by key."""
+    postings = [
+        posting("p", "clerk", posting_key="1", valid_from="2025-01-01", valid_to="2025-12-31"),
+        posting("p", "other", posting_key="3", valid_from="2025-03-01", valid_to="2025-03-31"),
+        posting("p", "judicial_admin", posting_key="2", valid_from="2025-03-01", valid_to="2025-03-10"),
+        posting("p", "prosecutor_assistant", posting_key="4", valid_from="2026-02-01"),
+    ]
+    with views_of({"posting": postings}) as engine:
+        rows = engine.execute(f"SELECT since, until, role FROM ({held_sql()}) ORDER BY since").fetchall()
+    told = [(since.isoformat(), until.isoformat(), role) for since, until, role in rows]
+    assert told == [
+        ("2025-01-01", "2025-03-01", "clerk"),
+        ("2025-03-01", "2025-03-11", "judicial_admin"),
+        ("2025-03-11", "2025-04-01", "other"),
+        ("2025-04-01", "2026-01-01", "clerk"),
+        ("2026-02-01", "9999-12-31", "prosecutor_assistant"),
+    ]
+
+
+# What cannot be a measure.
+
+
 @pytest.mark.parametrize(
     ("more", "codes"),
     [
@@ -148,6 +396,46 @@ def test_a_view_nobody_declared_does_not_exist():
         ),
         ({"team": True, "date": "closed"}, ["rule-unknown-column"]),
         ({"actor": "handler"}, ["rule-unknown-column"]),
+        ({"actor": "category"}, ["measure-no-person"]),
+        ({"team": True, "date": "category"}, ["measure-no-day"]),
+        ({"team": True, "where": "category"}, ["measure-part-kind"]),
+        ({"team": True, "quantity": "category", "fault": "handling_days"}, ["measure-part-kind"] * 2),
+        ({"team": True, "where": "catgory = '1' and chrge_code = '2'"}, ["rule-unknown-column"] * 2),
+        ({"team": True, "where": "closed_on is null"}, ["measure-unreachable"]),
+        ({"team": True, "where": "category = '0301' and (closed_on is null)"}, ["measure-unreachable"]),
+        ({"team": True, "where": "false"}, ["measure-unreachable"]),
+        ({"team": True, "where": "closed_on < '2024-01-01'"}, ["measure-unreachable"]),
+        ({"team": True, "where": "'2024-01-01' > closed_on"}, ["measure-unreachable"]),
+        ({"team": True, "where": "closed_on <= '2024-01-01'"}, []),
+        ({"team": True, "where": "closed_on between '2020-01-01' and '2023-12-31'"}, ["measure-unreachable"]),
+        (
+            {"team": True, "where": "closed_on > '2025-02-01' and closed_on = '2025-01-01'"},
+            ["measure-unreachable"],
+        ),
+        ({"team": True, "where": "closed_on < '2020-01-01' or category = '0301'"}, []),
+        ({"team": True, "where": "accepted_on < '2020-01-01'"}, []),
+        ({"team": True, "changes": [{"from": JULY}]}, ["measure-change-empty"]),
+        (
+            {"team": True, "changes": [{"from": JULY, "code": "status"}, {"from": JULY, "code": "category"}]},
+            ["measure-change-days"],
+        ),
+        ({"team": True, "changes": [{"from": JULY, "actor": "category"}]}, ["measure-no-person"]),
+        (
+            {"team": True, "changes": [{"from": JULY, "where": "closed_on < '2025-06-01'"}]},
+            ["measure-unreachable"],
+        ),
+        (
+            {
+                "team": True,
+                "where": "closed_on < '2025-06-01'",
+                "changes": [{"from": JULY, "code": "category"}],
+            },
+            ["measure-unreachable"],
+        ),
+        (
+            {"team": True, "where": "x = 1", "changes": [{"from": JULY, "item": "y"}]},
+            ["rule-unknown-column", "rule-unknown-column"],
+        ),
         (
             {"where": "now() is null", "date": "x", "code": "x", "item": "x"},
             [
@@ -161,6 +449,9 @@ def test_a_view_nobody_declared_does_not_exist():
     ],
 )
 def test_everything_wrong_with_a_measure_is_told_together(more, codes):
-    problems = compile_measure("closed", Measure.model_validate(BASE | more), "measures.toml")
+    measure = Measure.model_validate(BASE | more)
+    done = compile_measure("closed", measure, "measures.toml", Context(since=dt.date(2024, 1, 1)))
+    problems = done if isinstance(done, list) else []
     assert [each.code for each in problems] == codes
     assert all(str(each.fields["where"]).startswith("measures.toml [closed]") for each in problems)
+    assert all(each.message().what for each in problems)

@@ -9,7 +9,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jianheng.errors import StopError
-from jianheng.scoring.parameters import DatedValue, Declaration, Layer, check_layers, resolve, value_on
+from jianheng.scoring.parameters import (
+    DatedValue,
+    Declaration,
+    Layer,
+    amount,
+    amounts,
+    check_layers,
+    resolve,
+    shown_value,
+    value_on,
+)
 
 NAME = "team.clerk"
 LEVELS = ("nation", "province", "city", "office")
@@ -142,7 +152,7 @@ def test_an_override_names_what_it_replaces_on_every_day_it_lives(province, code
 def test_a_stale_override_says_from_which_day():
     """The inherited value changed under it in 2024, after it began."""
     (told,) = check_layers(chain(NATION, override(("2023-07-01", "5"), replaces="2")))
-    assert (told.fields["day"], told.fields["inherited"]) == (day("2024-01-01"), Decimal(3))
+    assert (told.fields["day"], told.fields["inherited"]) == (day("2024-01-01"), "3")
 
 
 def test_an_override_may_begin_before_what_it_replaces():
@@ -157,6 +167,82 @@ def test_a_layer_sets_only_what_it_is_allowed_to():
     office = override(("2025-01-01", "4"), replaces="3")
     assert faults(nation, province) == []
     assert faults(nation, province, None, office) == [("parameter-may-not-set", f"office.toml [{NAME}]")]
+
+
+CODES = declared(("2024-01-01", ["0201", "0301"]), ("2025-01-01", []))
+
+
+def test_a_parameter_may_hold_codes_and_none_at_all_is_a_list_too():
+    held = [value_on(chain(CODES), NAME, day(on)).value for on in ("2024-06-01", "2025-06-01")]
+    assert held == [("0201", "0301"), ()]
+    assert shown_value(held[0]) == "0201;0301"
+
+
+def test_an_override_of_codes_names_all_of_them():
+    assert faults(CODES, override(("2024-07-01", ["0201"]), replaces=["0201", "0301"])) == [
+        ("parameter-stale", f"province.toml [{NAME}]")  # there are none above from 2025 on
+    ]
+    nation = declared(("2024-01-01", ["0201", "0301"]))
+    assert faults(nation, override(("2024-07-01", ["0201"]), replaces=["0201", "0301"])) == []
+
+
+@pytest.mark.parametrize(
+    ("nation", "province"),
+    [
+        (declared(("2024-01-01", ["0201"]), max="3"), None),
+        (declared(("2024-01-01", ["0201"]), ("2025-01-01", "3")), None),
+        (declared(("2024-01-01", "3")), override(("2025-01-01", ["0201"]), replaces="3")),
+    ],
+)
+def test_a_parameter_holds_numbers_or_codes_and_codes_have_no_bounds(nation, province):
+    assert [code for code, _ in faults(nation, province)] == ["parameter-kind"]
+
+
+def test_a_parameter_may_be_declared_before_anything_is_known():
+    unknown = declared(label="同类省份人均办案量", unit="件/人")
+    assert faults(unknown) == []
+    assert resolve(chain(unknown), NAME) == ()
+    assert value_on(chain(unknown), NAME, day("2026-01-01")) is None
+    assert (amount(chain(unknown), NAME, day("2026-01-01")).value, faults(declared(label=None))) == (
+        None,
+        [("parameter-undeclared", f"nation.toml [{NAME}]")],
+    )
+
+
+def test_what_was_not_known_above_is_set_below_and_replaces_nothing():
+    unknown = declared()
+    assert faults(unknown, override(("2025-01-01", "3"), replaces=None)) == []
+    assert faults(unknown, override(("2025-01-01", "3"), replaces="2")) == [
+        ("override-of-nothing", f"province.toml [{NAME}]")
+    ]
+
+
+def test_an_override_says_something():
+    assert faults(NATION, override(replaces="3")) == [("policy-missing-key", f"province.toml [{NAME}]")]
+
+
+def test_a_number_of_the_law_is_itself_or_what_its_parameter_holds():
+    layers = chain(NATION)
+    assert (
+        amount(layers, Decimal("1.5"), day("2020-01-01")).value,
+        amount(layers, Decimal(1), DAYS[0]).read,
+    ) == (
+        Decimal("1.5"),
+        None,
+    )
+    found = amount(layers, NAME, day("2024-01-01"))
+    assert (found.value, found.read.since) == (Decimal(3), day("2024-01-01"))
+    assert list(amounts(layers, NAME)) == [
+        (Decimal(2), day("2023-01-01"), day("2024-01-01")),
+        (Decimal(3), day("2024-01-01"), None),
+    ]
+    assert list(amounts(layers, Decimal(4))) == [(Decimal(4), None, None)]
+
+
+def test_codes_are_no_number():
+    with pytest.raises(StopError) as codes:
+        amount(chain(CODES), NAME, day("2024-06-01"))
+    assert codes.value.code == "parameter-no-number"
 
 
 DAYS = [day("2024-01-01") + dt.timedelta(days=number) for number in range(12)]

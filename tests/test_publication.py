@@ -7,9 +7,11 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
+import explained_law
+from explained_law import write_law
 from jianheng.contract import Receipt
 from jianheng.errors import RetryError, StopError
-from jianheng.messages import speaking
+from jianheng.messages import speaking, text
 from jianheng.publish.deliver import deliver
 from jianheng.publish.publication import Office, archive_due, scores
 from jianheng.scoring.period import period
@@ -156,6 +158,65 @@ def test_every_rule_is_told_with_its_source(scored, law):
         ("made_p", 3000, "第四条"),
         ("made_a", 2000, "第五条"),
     ]
+
+
+@pytest.fixture(scope="module")
+def uneven(set_up_file, tmp_path_factory):
+    """What is published of an office whose law is more than sums."""
+    law = load_policy(write_law(tmp_path_factory.mktemp("uneven") / "mini"))
+    file = tmp_path_factory.mktemp("uneven") / "store.db"
+    shutil.copyfile(set_up_file, file)
+    store = open_store(f"sqlite:///{file}")
+    sync_world(store, explained_law.WORLD)
+    score_periods(store, SUBJECT, law, [YEAR])
+    yield scores(store, DONGYU, law, YEAR)[1]
+    store.dispose()
+
+
+def test_no_total_is_no_zero_and_says_why(uneven):
+    people = {each.person_key: each for each in uneven.people}
+    sun = people["sun"]
+    assert (sun.points, sun.final, sun.rank, sun.state, sun.grade) == (None, None, 0, "missing", "")
+    assert sun.note == "缺少数据, 不作推定: 没有 colleague 的评分"
+    assert next(each.person_key for each in uneven.people if each.sheet == "prosecutor") == "wang"
+
+
+def test_a_total_has_its_grade_with_the_reason_and_its_other_places(uneven):
+    wang = next(each for each in uneven.people if each.person_key == "wang")
+    assert (wang.points, wang.rank, wang.of, wang.state) == (88_550, 1, 1, "scored")
+    assert (wang.grade, wang.note) == ("称职", "一票否决: 奇文")
+    assert wang.places == {"本部门": (1, 2)}
+
+
+def test_an_indicator_without_a_number_is_told_with_its_reason_and_every_one_with_its_unit(uneven):
+    found = {(each.person_key, each.indicator): each for each in uneven.indicators}
+    missing = found["sun", "opinion"]
+    assert (missing.points, missing.state) == (None, "missing")
+    assert missing.note == "缺少数据, 不作推定: 没有 colleague 的评分"
+    assert (found["wang", "closed_count"].points, found["wang", "closed_count"].unit) == (2000, "件")
+    assert all((each.points is None) == (each.state != "scored") for each in uneven.indicators)
+    assert all(each.note for each in uneven.indicators if each.points is None)
+
+
+def test_a_rule_with_dated_rows_is_told_once_for_each(uneven):
+    told = [(each.points, each.since, each.until) for each in uneven.rules if each.rule_id == "odd"]
+    assert told == [
+        (-3000, dt.date(2025, 4, 1), dt.date(2025, 6, 1)),
+        (-4000, dt.date(2025, 6, 1), None),
+    ]
+
+
+def test_an_entry_says_what_multiplied_it_and_what_caps_took(uneven):
+    found = {
+        each.item_key: each
+        for each in uneven.entries
+        if each.rule_id == "made_p" and each.person_key == "wang"
+    }
+    assert {key: each.reason for key, each in found.items()} == {
+        "d1": "",
+        "d2": "文书每月封顶, 减去 2.000",
+        "d3": "人多 ×2; 文书每月封顶, 减去 2.000",
+    }
 
 
 def test_the_same_content_has_the_same_name_and_other_content_another(scored, law):
@@ -308,3 +369,13 @@ def test_a_shipped_law_tells_what_is_illustration(lite_store):
     assert {each.rule_id for each in found.rules if each.assumed} == {
         row.id for row in law.points if row.assumed
     }
+
+
+def test_a_result_that_newer_records_are_not_in_says_so(scored, law):
+    """Between a sync and the next scoring a reader must know that he sees the former state."""
+    notice = text("notice-newer-facts")
+    assert notice not in published(scored, law).notices
+    sync_world(scored, WORLD | {"document": WORLD["document"][:-1]})
+    assert notice in published(scored, law).notices
+    score_periods(scored, SUBJECT, law, [YEAR])
+    assert notice not in published(scored, law).notices

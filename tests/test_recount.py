@@ -6,8 +6,11 @@ personnel workbook read with another library) and the pack's tables read with th
 
 import csv
 import sqlite3
+from dataclasses import dataclass
 from decimal import Decimal
+from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import openpyxl
 import pytest
@@ -21,7 +24,7 @@ PACK = Path(__file__).parents[1] / "plugins" / "jianheng_plugins" / "provinces" 
 UNIT, PERIOD = "990101", "2025"
 ROLES = {"员额检察官": "quota_prosecutor", "检察官助理": "prosecutor_assistant", "书记员": "clerk"}
 LEVELS = {"检察长": "chief", "副检察长": "deputy_chief", "主任": "dept_head"}
-SHEETS = {"quota_prosecutor": "员额检察官", "prosecutor_assistant": "检察官助理", "clerk": "书记员"}
+SHEET_OF = {"quota_prosecutor": "prosecutor", "prosecutor_assistant": "assistant", "clerk": "clerk"}
 
 
 @pytest.fixture(scope="module")
@@ -53,36 +56,72 @@ def office(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@dataclass(frozen=True, slots=True)
+class Recount:
+    """What plain SQL over the upstream tables comes to, in thousandths, by person and sheet.
+
+    Attributes:
+        entries: the points of counted items.
+        totals: with what is given for the rate of cases closed in time.
+        cut: what caps took.
+    """
+
+    entries: dict[tuple[str, str], int]
+    totals: dict[tuple[str, str], int]
+    cut: int
+
+
 @pytest.fixture(scope="module")
-def recounted(office: Path) -> dict[str, int]:
-    """Points in thousandths per person, counted by SQL over the upstream tables."""
+def recounted(office: Path) -> Recount:
+    """The office's year, counted again."""
     with sqlite3.connect(":memory:") as books:
         books.execute("ATTACH ? AS ucs", (str(office / "upstream" / "case.db"),))
         books.execute("ATTACH ? AS arc", (str(office / "upstream" / "archive.db"),))
         _load_law(books)
         _load_people(books, office)
         books.executescript(_VIEWS)
-        rows = books.execute(_POINTS).fetchall()
+        books.executescript(_POINTS)
+        rows = books.execute(
+            "SELECT who, role, sum(points), sum(part - points), sum(measure = 'case_in_time'),"
+            " sum(measure = 'case_overdue') FROM counted WHERE day >= '2025-01-01' GROUP BY who, role"
+        ).fetchall()
     books.close()
-    return {person: points for person, points in rows if points}
+    entries = {(who, SHEET_OF[role]): points for who, role, points, *_ in rows}
+    totals = {
+        (who, SHEET_OF[role]): points + (_rate_points(in_time, overdue) if role == "quota_prosecutor" else 0)
+        for who, role, points, _, in_time, overdue in rows
+    }
+    return Recount(entries, totals, sum(row[3] for row in rows))
+
+
+def _rate_points(in_time: int, overdue: int) -> int:
+    """What the share of cases closed in time gives: 95 % twenty points, 85 % ten; without such cases nothing."""
+    if in_time + overdue == 0:
+        return 0
+    hundredths = int(Fraction(10_000 * in_time, in_time + overdue) + Fraction(1, 2))
+    return 20_000 if hundredths >= 9500 else 10_000 if hundredths >= 8500 else 0
 
 
 def _load_law(books: sqlite3.Connection) -> None:
-    books.execute("CREATE TABLE rule (id, measure, code, category, role, points, per_case)")
+    books.execute(
+        "CREATE TABLE rule (id, measure, code, category, role, indicator, points, per_case, month_cap)"
+    )
     books.execute("CREATE TABLE permit (measure, code, role, level)")
     with (PACK / "points.csv").open(encoding="utf-8-sig", newline="") as file:
         for row in csv.DictReader(file):
             for category in row["category"].split(";"):
                 books.execute(
-                    "INSERT INTO rule VALUES (?,?,?,?,?,?,?)",
+                    "INSERT INTO rule VALUES (?,?,?,?,?,?,?,?,?)",
                     (
                         row["id"],
                         row["measure"],
                         row["code"],
                         category,
                         row["role"],
+                        row["indicator"],
                         int(Decimal(row["points"]) * 1000),
                         int(row["per_case"] or 999999),
+                        int(Decimal(row["month_cap"] or 999999) * 1000),
                     ),
                 )
     with (PACK / "authority.csv").open(encoding="utf-8-sig", newline="") as file:
@@ -126,7 +165,7 @@ CREATE TABLE c AS
 SELECT BMSAH AS case_no, AJLB_BM AS category, CBDW_BM || '-' || trim(CBRGH) AS handler,
   nullif(date(CASE WHEN AJLB_BM IN ('0201', '0301') THEN BJRQ
     WHEN date(WCRQ) > '1900-01-01' THEN WCRQ ELSE BJRQ END), '1900-01-01') AS closed,
-  nullif(date(DQRQ), '1900-01-01') AS due, trim(SFDBAJ) = 'Y' AS supervised
+  nullif(date(DQRQ), '1900-01-01') AS due, date(SLRQ) AS begun, trim(SFDBAJ) = 'Y' AS supervised
 FROM ucs.TYYW_GG_AJJBXX
 WHERE SFSC = 'N' AND CBDW_BM = '990101' AND AJLB_BM NOT IN ('1401', '1402');
 
@@ -140,6 +179,13 @@ SELECT case_no FROM c WHERE supervised
 UNION SELECT case_no FROM (SELECT BMSAH AS case_no FROM ucs.TYYW_GG_XYRJBXX WHERE SFSC = 'N'
   GROUP BY BMSAH HAVING count(DISTINCT XYRBH) >= 5) WHERE case_no IN (SELECT case_no FROM c)
 UNION SELECT case_no FROM declared WHERE approved AND kind = '重大疑难复杂案件';
+
+-- What the day of closing does to the points for closing: past the limit less, in half the time more.
+CREATE TABLE timely AS
+SELECT case_no, CASE WHEN closed > due AND closed < '2025-07-01' THEN 900 WHEN closed > due THEN 800
+  WHEN 2 * (julianday(closed) - julianday(begun)) <= julianday(due) - julianday(begun) THEN 1100
+  ELSE 1000 END AS permille
+FROM c WHERE closed IS NOT NULL;
 
 -- Who takes part: members of the handling unit and co-handlers, the strongest role each; else the handler.
 CREATE TABLE member AS
@@ -168,6 +214,7 @@ JOIN ucs.YX_WS_SL s ON s.DWBM = p.DWBM AND s.WSBH = p.WSBH
 WHERE p.SFSC = 'N' AND trim(p.SPJL) IN ('同意', '审核同意') AND date(p.SPRQ) > '1900-01-01'
 UNION ALL SELECT 'case_closed', case_no, case_no, '', closed, NULL FROM c WHERE closed IS NOT NULL
 UNION ALL SELECT 'case_in_time', case_no, case_no, '', closed, handler FROM c WHERE closed <= due
+UNION ALL SELECT 'case_overdue', case_no, case_no, '', closed, handler FROM c WHERE closed > due
 UNION ALL SELECT 'prosecution_without_return', case_no, case_no, '', closed, NULL FROM c WHERE closed IS NOT NULL
   AND EXISTS (SELECT 1 FROM d WHERE d.case_no = c.case_no AND code = '100000003007')
   AND NOT EXISTS (SELECT 1 FROM d WHERE d.case_no = c.case_no AND code = '100000003009')
@@ -186,7 +233,9 @@ UNION ALL SELECT 'excellent_declared', 'declared' || declared.rowid, declared.ca
   FROM declared JOIN c USING (case_no) WHERE approved AND kind IN ('优秀案件', '优秀法律文书');
 """
 
+# Everything since the law's first day: a case may have begun before the year, and limits look back.
 _POINTS = """
+CREATE TABLE counted AS
 WITH subject AS (
   SELECT i.*, i.person AS who, 0 AS shared, NULL AS place FROM item i
     WHERE measure NOT IN ('case_closed', 'prosecution_without_return', 'guilty_plea_applied')
@@ -200,7 +249,7 @@ posted AS (
       AS role
   FROM subject s JOIN c USING (case_no)
   LEFT JOIN posting p ON p.person = s.who AND s.day BETWEEN p.since AND p.until
-  WHERE s.day >= '2025-01-01' AND s.day < '2026-01-01'
+  WHERE s.day >= '2018-01-01' AND s.day < '2026-01-01'
 ),
 weighed AS (
   SELECT *, CASE role WHEN 'quota_prosecutor' THEN 600 WHEN 'prosecutor_assistant' THEN 300
@@ -216,9 +265,13 @@ allowed AS (
   FROM weighed w
 ),
 priced AS (
-  SELECT a.*, r.id AS rule, r.per_case,
-    CASE WHEN a.case_no IN (SELECT case_no FROM special) AND a.measure IN ('document_made', 'case_closed')
-      THEN (r.points * 3 + 1) / 2 ELSE r.points END AS worth
+  SELECT a.*, r.id AS rule, r.indicator, r.per_case, r.month_cap,
+    (r.points
+      * CASE WHEN a.case_no IN (SELECT case_no FROM special) AND a.measure IN ('document_made', 'case_closed')
+        THEN 1500 ELSE 1000 END
+      * CASE a.measure WHEN 'case_closed' THEN (SELECT permille FROM timely y WHERE y.case_no = a.case_no)
+        ELSE 1000 END
+      + 500000) / 1000000 AS worth
   FROM allowed a JOIN rule r ON r.measure = a.measure AND r.code IN ('', a.code)
     AND r.category IN ('', a.category) AND r.role IN ('', a.role)
   WHERE may
@@ -226,52 +279,79 @@ priced AS (
 parted AS (
   SELECT *, CASE WHEN NOT shared THEN worth ELSE
       worth * sum(weight) OVER so_far / sum(weight) OVER whole
-      - worth * (sum(weight) OVER so_far - weight) / sum(weight) OVER whole END AS part,
-    row_number() OVER (PARTITION BY rule, case_no, who ORDER BY day, item) AS nth
+      - worth * (sum(weight) OVER so_far - weight) / sum(weight) OVER whole END AS part
   FROM priced
   WINDOW whole AS (PARTITION BY measure, item, rule),
     so_far AS (PARTITION BY measure, item, rule ORDER BY rank, who)
+),
+numbered AS (
+  SELECT *, row_number() OVER (PARTITION BY rule, case_no, who ORDER BY day, item) AS nth FROM parted
+  WHERE unit = '990101' AND role IN ('quota_prosecutor', 'prosecutor_assistant', 'clerk')
+),
+monthly AS (
+  SELECT *, min(sum(part) OVER m, month_cap) - min(sum(part) OVER m - part, month_cap) AS of_month
+  FROM numbered WHERE nth <= per_case
+  WINDOW m AS (PARTITION BY rule, who, substr(day, 1, 7) ORDER BY day, item ROWS UNBOUNDED PRECEDING)
 )
-SELECT who, sum(part) FROM parted
-WHERE nth <= per_case AND unit = '990101' AND role IN ('quota_prosecutor', 'prosecutor_assistant', 'clerk')
-GROUP BY who ORDER BY who
+SELECT *, CASE indicator WHEN 'documents'
+    THEN min(sum(of_month) OVER d, 20000) - min(sum(of_month) OVER d - of_month, 20000)
+    ELSE of_month END AS points
+FROM monthly
+WINDOW d AS (PARTITION BY indicator, case_no, who ORDER BY day, item, rule ROWS UNBOUNDED PRECEDING)
 """
 
 
-def _ledger(office: Path) -> dict[str, int]:
+def _stored(office: Path, statement: str) -> list[tuple[Any, ...]]:
     engine = sa.create_engine(f"sqlite:///{office / 'jianheng.db'}")
     with engine.connect() as connection:
-        rows = connection.execute(
-            sa.text(
-                "SELECT person_key, sum(points) FROM ledger_entry WHERE state <> 'void' GROUP BY person_key"
-            )
-        ).fetchall()
+        rows = connection.execute(sa.text(statement)).fetchall()
     engine.dispose()
-    return {person: points for person, points in rows if points}
+    return [tuple(row) for row in rows]
 
 
-def test_ledger_equals_the_recount_for_every_person(office: Path, recounted: dict[str, int]) -> None:
-    """Nobody has a point more or less than plain SQL over the upstream tables gives him."""
-    assert len(recounted) > 8
-    assert _ledger(office) == recounted
+def test_ledger_equals_the_recount_for_every_person(office: Path, recounted: Recount) -> None:
+    """Nobody has a point more or less on any sheet than plain SQL over the upstream tables gives him."""
+    held = _stored(
+        office,
+        "SELECT person_key, sheet, sum(points) FROM ledger_entry WHERE state <> 'void' GROUP BY person_key, sheet",
+    )
+    assert len(held) > 8
+    assert {(person, sheet): points for person, sheet, points in held} == recounted.entries
 
 
-def test_workbook_equals_the_recount_for_every_person(office: Path, recounted: dict[str, int]) -> None:
+def test_the_caps_of_the_law_bind_somebody_here(office: Path, recounted: Recount) -> None:
+    """What they took is as much as the recount says; a cap that never bit would prove nothing."""
+    taken = _stored(office, "SELECT sum(withheld) FROM ledger_entry WHERE state <> 'void' AND caps <> ''")
+    names = _stored(office, "SELECT DISTINCT caps FROM ledger_entry WHERE caps <> ''")
+    assert taken == [(recounted.cut,)]
+    bitten = {name.split(":")[0] for (told,) in names for name in told.split(";") if name}
+    assert {"approved_p.month_cap", "documents_in_case"} <= bitten
+
+
+def test_totals_equal_the_recount_for_every_person(office: Path, recounted: Recount) -> None:
+    """Totals and places, too: the points for cases closed in time are not in the ledger."""
+    held = _stored(office, "SELECT person_key, sheet, points, place FROM person_score")
+    totals = {(person, sheet): points for person, sheet, points, _ in held}
+    assert totals == {key: recounted.totals.get(key, 0) for key in totals}
+    assert recounted.totals.keys() <= totals.keys()
+    assert any(recounted.totals[key] != recounted.entries[key] for key in totals.keys() & recounted.totals)
+    for sheet in SHEET_OF.values():
+        best_first = sorted({points for (_, of), points in totals.items() if of == sheet}, reverse=True)
+        for person, of, points, place in held:
+            assert of != sheet or place == best_first.index(points) + 1, person
+
+
+def test_workbook_equals_the_recount_for_every_person(office: Path, recounted: Recount) -> None:
     """What a reader sees in the ranking and on the sheets is the recounted number."""
     (path,) = (office / "out").glob("*.xlsx")
     book = openpyxl.load_workbook(path, data_only=True)
     rows = [list(values) for values in book["排名"].iter_rows(values_only=True)]
     header = next(position for position, row in enumerate(rows) if "姓名" in row)
     name, total = rows[header].index("姓名"), rows[header].index("总分")
-    shown = sum(
-        (
-            round(Decimal(str(row[total])), 3)
-            for row in rows[header + 1 :]
-            if row[name] and row[total] is not None
-        ),
-        Decimal(0),
+    shown = sorted(
+        round(Decimal(str(row[total])), 3) for row in rows[header + 1 :] if row[name] and row[total]
     )
-    assert shown == Decimal(sum(recounted.values())) / 1000
+    assert shown == sorted(Decimal(points) / 1000 for points in recounted.totals.values() if points)
     entries = Decimal(0)
     for sheet in book.worksheets[4:]:
         lines = [list(values) for values in sheet.iter_rows(values_only=True)]
@@ -279,5 +359,5 @@ def test_workbook_equals_the_recount_for_every_person(office: Path, recounted: d
         column = lines[top].index("得分")
         points = (row[column] for row in lines[top + 1 :] if isinstance(row[column], int | float))
         entries += sum((round(Decimal(str(value)), 3) for value in points), Decimal(0))
-    assert entries == Decimal(sum(recounted.values())) / 1000
+    assert entries == Decimal(sum(recounted.entries.values())) / 1000
     book.close()

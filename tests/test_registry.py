@@ -2,13 +2,16 @@
 
 import sys
 import time
+import types
 from pathlib import Path
 
 import pytest
 
 from jianheng import messages
 from jianheng.errors import StopError
-from jianheng.registry import Plugin, Registry, discover, unknown_names
+from jianheng.hookspecs import hookimpl
+from jianheng.registry import Manifest, Plugin, Registry, discover, unknown_names
+from jianheng.registry.hooks import register
 from plugins_zoo.install import ZOO, install
 
 EVERYONE = tuple(sorted(each.name for each in ZOO.iterdir() if (each / "entry_points.txt").exists()))
@@ -66,7 +69,8 @@ def test_a_bad_plugin_is_set_aside_with_its_reason_and_the_others_go_on(zoo, nam
 def test_all_animals_together_leave_the_good_ones_in_use(zoo):
     found = zoo(*EVERYONE)
     enabled = {each.id for each in found.values() if each.enabled and each.distribution.startswith("zoo-")}
-    assert enabled == {"zoo-good", "zoo-target", "zoo-policies", "zoo-more-policies"}
+    lawful = {"zoo-policies", "zoo-more-policies", "zoo-calendars", "zoo-more-calendars"}
+    assert enabled == {"zoo-good", "zoo-target"} | lawful
     ids = [each.id for each in found.values()]
     assert ids == sorted(ids)
 
@@ -175,6 +179,29 @@ def test_policies_come_by_id_and_a_second_claim_of_one_is_set_aside(zoo):
     assert "zoo-one" not in folders
     codes = [each.code for each in found[("zoo-policies", "zoo-policies")].notices]
     assert codes == ["plugin-policy-bad", "plugin-policy-twice"]
+
+
+def test_calendars_come_by_name_ours_stand_and_what_two_others_bring_comes_from_neither(zoo):
+    found = zoo("zoo-calendars", "zoo-more-calendars")
+    files = Registry(tuple(found.values())).calendar_files()
+    assert sorted(files) == ["china", "zoo-two"]
+    assert files["china"].parent.parent.name == "jianheng_plugins"
+    notices = found[("zoo-calendars", "zoo-calendars")].notices
+    assert [(each.code, each.fields["policy"]) for each in notices] == [
+        ("plugin-calendar-twice", "china"),
+        ("plugin-calendar-twice", "zoo-one"),
+    ]
+
+
+@pytest.mark.parametrize("given", [None, [Path("china.toml")], {"china": "china.toml"}, {1: Path("x.toml")}])
+def test_calendars_are_files_by_name_and_nothing_else(given):
+    module = types.ModuleType("zoo")
+    vars(module)["calendars"] = hookimpl(lambda: given)
+    label = {"zh": "例", "en": "example"}
+    manifest = Manifest(id="zoo", kind=("calendars",), contract=1, maturity="bronze", label=label)
+    with pytest.raises(StopError) as refused:
+        register(manifest, module)
+    assert refused.value.code == "plugin-returned-wrong"
 
 
 def test_the_registry_says_what_is_wrong_with_a_name(zoo):

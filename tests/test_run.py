@@ -1,6 +1,7 @@
 """A scoring run: what changed is scored again, nothing else, and the result equals scoring everything."""
 
 import random
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,8 +13,9 @@ from jianheng.errors import AskError, StopError
 from jianheng.scoring.ledger_lines import scope_id
 from jianheng.scoring.period import period
 from jianheng.scoring.policy import Policy, load_policy
-from jianheng.scoring.run import Report, score_periods
+from jianheng.scoring.run import Report, score_periods, subject_of
 from jianheng.scoring.scope import Subject
+from jianheng.store.runs import begin_run, first_unfinished, last_run
 from jianheng.store.tables import CURRENT, LEDGER, PERSON_SCORE
 from mini_pack import write_pack
 from upstream import OFFICE, Table, case, document, person, posting, sync, sync_world, table
@@ -368,3 +370,43 @@ def test_scoring_any_history_step_by_step_equals_scoring_its_end(
         modes.add(step.mode)
         assert (whole.added, whole.closed, whole.digest) == (0, 0, step.digest)
     assert "incremental" in modes
+
+
+def test_a_gate_over_linked_cases_sees_their_archive(
+    lite_store: sa.Engine, world: World, tmp_path: Path
+) -> None:
+    """Where points become final with a linked case's volumes, accepting those moves the lines of this case."""
+    pack = tmp_path / "laoshan"
+    shutil.copytree(PACK, pack)
+    text = (pack / "policy.toml").read_text(encoding="utf-8")
+    gate = 'final_when = "archive_accepted_on is not null"'
+    assert text.count(gate) == 1
+    linked = 'final_when = "linked(archive_accepted_on is not null)"'
+    (pack / "policy.toml").write_text(text.replace(gate, linked), encoding="utf-8")
+    law = load_policy(pack)
+    world["case_link"].put({"link_key": "BC", "from_case_no": "B", "to_case_no": "C", "kind": "related"})
+    world.sync(lite_store)
+    first = _score(lite_store, law)
+    assert first.provisional == first.points
+    world["archive_volume"].put(_volume("B"))
+    world.sync(lite_store)
+    again = _score(lite_store, law)
+    assert again.mode == "incremental"
+    assert again.provisional < first.provisional
+    assert _score(lite_store, law, full=True).digest == again.digest
+
+
+def test_a_killed_sync_does_not_hide_what_it_would_have_brought(
+    lite_store: sa.Engine, world: World, law: Policy
+) -> None:
+    """What a sync under way commits after the scoring is looked at by the next scoring."""
+    world.sync(lite_store)
+    with lite_store.begin() as connection:
+        begin_run(connection, OFFICE, "sync", "ucs")
+    _score(lite_store, law, accept_incomplete=True)
+    with lite_store.connect() as connection:
+        (_, told) = last_run(connection, OFFICE, "score", subject_of(law, YEAR)) or (0, {})
+        begun = first_unfinished(connection, OFFICE, "sync", ["ucs"])
+        assert first_unfinished(connection, OFFICE, "sync", ["another"]) is None
+    assert begun is not None
+    assert told["facts_at"] < begun

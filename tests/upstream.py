@@ -2,15 +2,20 @@
 
 import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
+import duckdb
 import pyarrow as pa
 import sqlalchemy as sa
 
 from jianheng.contract import Batch, Row, Stream
 from jianheng.facts.convert import Reject, convert
 from jianheng.facts.entities import ENTITIES
+from jianheng.rules.views import OPTIONAL, case_view_sql, optional_views_sql, other_views_sql
+from jianheng.rules.workdays import WorkCalendar, read_calendar
 from jianheng.store.bulk import arrow_type
 from jianheng.store.tables import FACTS, OPEN
 from jianheng.sync.counts import SourceReport
@@ -19,6 +24,7 @@ from jianheng.sync.stream import Reader
 
 OFFICE = "990101"
 UNIT = "990101"
+CHINA = Path(__file__).parents[1] / "plugins" / "jianheng_plugins" / "calendars" / "china.toml"
 
 
 @dataclass(slots=True)
@@ -126,6 +132,25 @@ def sync_world(store: sa.Engine, world: World, name: str = "world") -> SourceRep
 def facts_of(world: World, source: str = "world") -> dict[str, pa.Table]:
     """Return a world as the kernel takes it, without a store between."""
     return {entity: _facts(entity, rows, source) for entity, rows in world.items()}
+
+
+@contextmanager
+def views_of(world: World) -> Iterator[duckdb.DuckDBPyConnection]:
+    """Open an engine that holds every view of a world; a case closed when the source says it concluded."""
+    with duckdb.connect() as connection:
+        for name, rows in facts_of(dict.fromkeys(ENTITIES, ()) | dict(world)).items():
+            connection.register(f"fact_{name}", rows)
+        connection.register("workday", workdays().table())
+        for statement in (case_view_sql("t.concluded_on"), *other_views_sql(), *optional_views_sql(OPTIONAL)):
+            connection.execute(statement)
+        yield connection
+
+
+def workdays() -> WorkCalendar:
+    """Return the working calendar that ships with Jianheng."""
+    calendar = read_calendar(CHINA.read_text(encoding="utf-8"), CHINA.name, "china")
+    assert isinstance(calendar, WorkCalendar), calendar
+    return calendar
 
 
 def _facts(name: str, rows: Iterable[Row], source: str) -> pa.Table:

@@ -163,6 +163,8 @@ TargetFactory = Callable[[AdapterContext], Target]
 
 PublicationKind = Literal["scores", "archive-due"]
 EntryState = Literal["final", "provisional", "void"]
+OutcomeState = Literal["scored", "not-applicable", "missing"]
+"""What becomes of a number: it is there, it does not apply, or something it needs is not known. Never 0 for the latter two."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,8 +180,9 @@ class Receipt:
 class Entry:
     """One line of the ledger: one counted item for one subject, and all that made it.
 
-    Points are integers of 0.001 point. ``points`` is what counts; ``withheld`` is what a limit or
-    a missing authority took away, with ``reason`` telling which. ``evidence`` names the record of
+    Points are integers of 0.001 point. ``points`` is what counts; ``withheld`` is what a cap, a limit or
+    a missing authority took away; ``reason`` says why, and what multiplied the points. ``coefficient`` is
+    the product of all factors in permille, rounded for reading. ``evidence`` names the record of
     the source that the item came from.
     """
 
@@ -205,7 +208,10 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class IndicatorValue:
-    """The value of one indicator for one subject, in 0.001 point, or why there is none."""
+    """The value of one indicator for one subject, in 0.001 of its ``unit``, or why there is none.
+
+    ``points`` is None unless ``state`` is ``scored``; ``note`` then says why.
+    """
 
     person_key: str
     sheet: str
@@ -216,30 +222,43 @@ class IndicatorValue:
     provisional: int
     entries: int
     note: str = ""
+    state: OutcomeState = "scored"
+    unit: str = "分"
 
 
 @dataclass(frozen=True, slots=True)
 class PersonScore:
-    """The standing of one person in one period, in 0.001 point."""
+    """The standing of one person in one period, in 0.001 point.
+
+    ``points`` is None, and ``rank`` 0, unless ``state`` is ``scored``; ``note`` then says why. ``grade`` is
+    a label, empty where the policy gives none. ``places`` are those in groups other than the sheet: the
+    group's label to place and how many have one.
+    """
 
     person_key: str
     name: str
     department: str
     role: str
     sheet: str
-    points: int
-    final: int
+    points: int | None
+    final: int | None
     provisional: int
     rank: int
     of: int
     cases: int
     entries: int
     note: str = ""
+    grade: str = ""
+    state: OutcomeState = "scored"
+    places: Mapping[str, tuple[int, int]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class RuleText:
-    """A rule as a person reads it: what it gives, on whose sheets (labels), on which authority."""
+    """A rule as a person reads it: what it gives, on whose sheets (labels), on which authority.
+
+    A rule whose points changed has one for each span of days ``[since, until)``; None has no end.
+    """
 
     rule_id: str
     label: str
@@ -248,6 +267,8 @@ class RuleText:
     points: int
     cite: str
     assumed: bool
+    since: dt.date | None = None
+    until: dt.date | None = None
 
 
 @dataclass(frozen=True, slots=True)

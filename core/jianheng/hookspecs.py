@@ -29,3 +29,8 @@ def targets() -> Mapping[str, TargetFactory]:  # type: ignore[empty-body]
 @hookspec
 def policies() -> Sequence[Path]:  # type: ignore[empty-body]
     """Return the policy packs this plugin brings: folders that hold a ``policy.toml``."""
+
+
+@hookspec
+def calendars() -> Mapping[str, Path]:  # type: ignore[empty-body]
+    """Return the working calendars this plugin brings: TOML files by the name that policies call them by."""

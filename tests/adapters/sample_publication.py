@@ -4,6 +4,7 @@ import datetime as dt
 import random
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -219,6 +220,43 @@ def _indicators(
                 )
             )
     return values
+
+
+REVISED_ON = dt.date(2024, 7, 1)
+WHY = "缺少数据, 不作推定: 没有群众的评分"
+
+
+def uneven(publication: Publication) -> Publication:
+    """Return a publication by a law of more than sums.
+
+    The first person has no total; everybody else has a grade and a place in his department. One indicator
+    counts cases and is missing for the first person. The first rule has other words and points from July on.
+    """
+    first, rule = publication.people[0].person_key, publication.rules[0]
+    people = [
+        replace(score, points=None, final=None, provisional=0, rank=0, state="missing", note=WHY)
+        if score.person_key == first
+        else replace(score, grade="优秀", places={"本部门": (score.rank, 3)})
+        for score in publication.people
+    ]
+    counted = [
+        IndicatorValue(
+            score.person_key, score.sheet, "count", "办结数", "", None if score.points is None else 7000, 0, 0,
+            note=WHY if score.points is None else "", state=score.state, unit="件",
+        )
+        for score in people
+    ]  # fmt: skip
+    before, after = (
+        replace(rule, until=REVISED_ON),
+        replace(rule, since=REVISED_ON, label=f"{rule.label} 修订", points=rule.points + 250, cite="修订"),
+    )
+    return replace(
+        publication,
+        id=f"{publication.id}-uneven",
+        people=people,
+        indicators=[*publication.indicators, *counted],
+        rules=[before, after, *publication.rules[1:]],
+    )
 
 
 class SilentLog:

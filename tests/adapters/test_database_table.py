@@ -6,7 +6,7 @@ import threading
 from decimal import Decimal
 
 import pytest
-from sample_publication import sample_publication, target_context, told
+from sample_publication import REVISED_ON, WHY, sample_publication, target_context, told, uneven
 from sqlalchemy import create_engine, event, func, select, text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import NullPool
@@ -88,6 +88,32 @@ def test_every_value_comes_back_as_it_was_published(url, publication):
         (row["person_key"], row["indicator"]): row["points"] for row in rows(url, TABLES.indicator_value)
     }
     assert found == {(value.person_key, value.indicator): value.points for value in publication.indicators}
+
+
+def test_no_total_is_null_with_its_state_and_reason(url, publication):
+    """Neither a total nor a place of 0: whoever sums the table must not count a zero nobody earned."""
+    make(url).write(uneven(publication))
+    scores = {row["person_key"]: row for row in rows(url, TABLES.person_score)}
+    first, second = (scores[score.person_key] for score in publication.people[:2])
+    assert [first[name] for name in ("points", "final", "place", "state", "note")] == [None] * 3 + [
+        "missing",
+        WHY,
+    ]
+    assert (second["grade"], second["places"]) == ("优秀", f"本部门 {publication.people[1].rank} / 3")
+    values = {(row["person_key"], row["indicator"]): row for row in rows(url, TABLES.indicator_value)}
+    missing, there = (values[score.person_key, "count"] for score in publication.people[:2])
+    assert (missing["points"], missing["state"], missing["note"]) == (None, "missing", WHY)
+    assert (there["points"], there["state"], there["unit"]) == (7000, "scored", "件")
+
+
+def test_an_entry_has_the_words_its_rule_had_on_its_day(url, publication):
+    make(url).write(uneven(publication))
+    rule = publication.rules[0]
+    own = [row for row in rows(url, TABLES.ledger_entry) if row["rule_id"] == rule.rule_id]
+    assert {(row["day"] >= REVISED_ON, row["rule_label"]) for row in own} == {
+        (False, rule.label),
+        (True, f"{rule.label} 修订"),
+    }
 
 
 def test_points_are_decimal_numbers_to_whoever_reads_the_tables(url, publication):

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import openpyxl
 import pytest
-from sample_publication import sample_publication, target_context, told
+from sample_publication import REVISED_ON, WHY, sample_publication, target_context, told, uneven
 
 from jianheng.contract import Target
 from jianheng.errors import RetryError, StopError
@@ -88,6 +88,65 @@ def test_totals_are_formulas_that_cached_the_sum_they_will_give(written, book, p
         assert sheet_of(formulas, score.person_key).cell(head - 1, 12).value.startswith("=SUBTOTAL(109,L")
         assert thousandths(sheet_of(book, score.person_key).cell(head - 1, 12).value) == score.points
     assert thousandths(book["排名"]["G1"].value) == sum(score.points for score in publication.people)
+
+
+@pytest.fixture(scope="module")
+def uneven_book(publication, tmp_path_factory):
+    location = make(tmp_path_factory.mktemp("uneven")).write(uneven(publication)).location
+    return openpyxl.load_workbook(location, data_only=True)
+
+
+def row_under(sheet, head_row, value):
+    """Return a row by one of its cells, as head to value."""
+    heads = [cell.value for cell in sheet[head_row]]
+    rows = [dict(zip(heads, row, strict=True)) for row in sheet.iter_rows(head_row + 1, values_only=True)]
+    return [row for row in rows if value in row.values()]
+
+
+def test_no_total_is_a_dash_with_its_reason_and_in_no_sum(uneven_book, publication):
+    ranking = uneven_book["排名"]
+    (row,) = row_under(ranking, 2, "0001")
+    assert (row["总分"], row["最终得分"], row["名次"], row["备注"]) == ("—", "—", "—", WHY)
+    known = sum(score.points for score in publication.people[1:])
+    assert thousandths(ranking["G1"].value) == known
+    about = "\n".join(str(cell.value) for cells in uneven_book["说明"].iter_rows() for cell in cells)
+    assert "1 人次没有总分，未计入" in about
+    own = sheet_of(uneven_book, "990101-0001")
+    assert "没有总分" in own["A2"].value
+    assert WHY in own["A2"].value
+
+
+def test_grades_and_other_places_have_columns_only_where_somebody_has_one(book, uneven_book, publication):
+    assert [cell.value for cell in book["排名"][2]][-2:] == ["条目数", "备注"]
+    (row,) = row_under(uneven_book["排名"], 2, "0002")
+    assert (row["等次"], row["其他名次"]) == ("优秀", f"本部门 {publication.people[1].rank} / 3")
+
+
+def test_an_indicator_without_a_number_says_why_and_names_its_unit(uneven_book):
+    (row,) = row_under(uneven_book["指标"], 2, "0001")
+    assert row["办结数（件）"] == WHY
+    (row,) = row_under(uneven_book["指标"], 2, "0002")
+    assert row["办结数（件）"] == 7
+
+
+def test_a_rule_that_changed_stands_once_for_each_span_with_what_it_gave_then(uneven_book, publication):
+    rule = publication.rules[0]
+    before, after = row_under(uneven_book["规则"], 1, rule.rule_id)
+    assert (before["期间"], after["期间"]) == ("2024-07-01 前", "2024-07-01 起")
+    assert thousandths(after["分值"]) - thousandths(before["分值"]) == 250
+    entries = [each for each in publication.entries if each.rule_id == rule.rule_id]
+    assert before["计分条目"] == sum(each.day < REVISED_ON for each in entries)
+    assert after["计分条目"] == sum(each.day >= REVISED_ON for each in entries)
+    assert thousandths(before["得分合计"] + after["得分合计"]) == sum(each.points for each in entries)
+
+
+def test_an_entry_is_called_as_its_rule_was_on_its_day(uneven_book, publication):
+    rule = publication.rules[0]
+    for sheet in uneven_book.worksheets[4:]:
+        _, rows = entry_rows(sheet)
+        for row in rows:
+            if row[2] == rule.rule_id:
+                assert row[1] == (f"{rule.label} 修订" if row[0].date() >= REVISED_ON else rule.label)
 
 
 def test_points_show_three_places(book):

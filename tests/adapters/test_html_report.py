@@ -10,14 +10,14 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import pytest
-from sample_publication import sample_publication, target_context, told
+from sample_publication import WHY, sample_publication, target_context, told, uneven
 
 from jianheng.contract import Target
 from jianheng.errors import RetryError, StopError
 from jianheng_adapters import html_report, output_folder
 from jianheng_adapters.html_report import site
 from jianheng_adapters.html_report.address import slug
-from jianheng_adapters.html_report.figure import monthly
+from jianheng_adapters.html_report.figure import distribution, monthly
 from jianheng_adapters.scores_view import points_text
 
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
@@ -127,6 +127,69 @@ def test_names_are_shown_as_they_are_written(publication, report, pages):
     for score in publication.people:
         assert score.name in pages[report / "people" / f"p-{score.person_key}.html"].text
     assert "<b>本结果含示例参数</b>" in pages[report / "index.html"].text
+
+
+@pytest.fixture(scope="module")
+def uneven_pages(publication, tmp_path_factory):
+    folder = Path(make(tmp_path_factory.mktemp("uneven")).write(uneven(publication)).location).parent
+    return {
+        page.relative_to(folder).as_posix(): page.read_text(encoding="utf-8")
+        for page in folder.rglob("*.html")
+    }
+
+
+def cells(html, text):
+    """Return the cells of the rows that hold a text."""
+    rows = [row for row in re.findall(r"<tr.*?</tr>", html, re.DOTALL) if text in row]
+    return [
+        [re.sub(r"<[^>]+>", "", cell) for cell in re.findall(r"<t[hd].*?</t[hd]>", row, re.DOTALL)]
+        for row in rows
+    ]
+
+
+def test_no_total_is_a_dash_with_its_reason_and_in_no_sum(publication, uneven_pages):
+    (row,) = cells(uneven_pages["index.html"], "0001")
+    assert row[0] == "—"
+    assert row[3] == "—"
+    assert row[-1] == WHY
+    known = points_text(sum(score.points for score in publication.people[1:]))
+    assert known in uneven_pages["index.html"]
+    assert "1 人次没有总分，未计入" in uneven_pages["index.html"]
+    assert WHY in uneven_pages["people/p-990101-0001.html"]
+
+
+def test_grades_and_places_are_shown_where_the_policy_gives_any(publication, uneven_pages, report, pages):
+    (row,) = cells(uneven_pages["index.html"], "0002")
+    assert row[4:6] == ["优秀", f"本部门 {publication.people[1].rank} / 3"]
+    assert "等次" not in pages[report / "index.html"].text
+    assert "优秀" in uneven_pages["people/p-990101-0002.html"]
+
+
+def test_an_indicator_without_a_number_says_why(uneven_pages):
+    (row,) = cells(uneven_pages["people/p-990101-0001.html"], "办结数（件）")
+    assert (row[2], row[-1]) == ("—", WHY)
+    (row,) = cells(uneven_pages["people/p-990101-0002.html"], "办结数（件）")
+    assert row[2] == "7.000"
+
+
+def test_a_rule_that_changed_stands_once_for_each_span_and_entries_lead_to_theirs(publication, uneven_pages):
+    rule = publication.rules[0]
+    before, after = cells(uneven_pages["rules.html"], rule.rule_id)
+    assert (before[5], after[5]) == ("2024-07-01 前", "2024-07-01 起")
+    given = [each.points for each in publication.entries if each.rule_id == rule.rule_id]
+    assert sum(int(row[-1].replace(".", "")) for row in (before, after)) == sum(given)
+    anchors = re.findall(r'<tr id="(r-[^"]+)"', uneven_pages["rules.html"])
+    links = {link for page in uneven_pages.values() for link in re.findall(r'rules\.html#(r-[^"]+)"', page)}
+    assert links <= set(anchors)
+    assert len(anchors) == len(set(anchors)) == len(publication.rules) + 1
+
+
+def test_where_nobody_has_a_total_there_is_no_chart_of_totals(publication, tmp_path):
+    nobody = [dataclasses.replace(score, points=None, final=None, rank=0) for score in publication.people]
+    assert distribution(nobody, "得分分布") is None
+    location = make(tmp_path).write(dataclasses.replace(publication, people=nobody)).location
+    assert "得分合计" in Path(location).read_text(encoding="utf-8")
+    assert f"{len(nobody)} 人次没有总分，未计入" in Path(location).read_text(encoding="utf-8")
 
 
 def test_totals_are_exact_and_every_entry_is_on_its_persons_and_its_cases_page(publication, report, pages):

@@ -5,6 +5,7 @@ from typing import Any
 
 from jianheng.contract import Publication
 from jianheng.facts.time import wall_time
+from jianheng_adapters.scores_view import places_text, rule_label, rule_texts
 
 Row = dict[str, Any]
 
@@ -47,11 +48,14 @@ def score_rows(publication: Publication) -> Iterator[Row]:
             "points": score.points,
             "final": score.final,
             "provisional": score.provisional,
-            "place": score.rank,
+            "place": score.rank or None,
             "out_of": score.of,
             "cases": score.cases,
             "entries": score.entries,
             "note": score.note,
+            "grade": score.grade,
+            "state": score.state,
+            "places": places_text(score),
         }
 
 
@@ -69,19 +73,21 @@ def indicator_rows(publication: Publication) -> Iterator[Row]:
             "provisional": value.provisional,
             "entries": value.entries,
             "note": value.note,
+            "state": value.state,
+            "unit": value.unit,
         }
 
 
 def entry_rows(publication: Publication) -> Iterator[Row]:
-    """Yield a row an entry, with the words of its rule."""
-    labels = {rule.rule_id: rule.label for rule in publication.rules}
+    """Yield a row an entry, with the words its rule had on its day."""
+    texts = rule_texts(publication.rules)
     for entry in publication.entries:
         yield {
             "publication_id": publication.id,
             "entry_id": entry.entry_id,
             "person_key": entry.person_key,
             "rule_id": entry.rule_id,
-            "rule_label": labels.get(entry.rule_id, entry.rule_id),
+            "rule_label": rule_label(texts, entry),
             "indicator": entry.indicator,
             "case_no": entry.case_no,
             "item_kind": entry.item_kind,

@@ -103,14 +103,18 @@ def make_tables(prefix: str) -> Tables:
         Column("name", String(_NAME), nullable=False),
         Column("department", String(_NAME), nullable=False),
         Column("role", String(_KEY), nullable=False),
-        Column("points", Thousandths, nullable=False),
-        Column("final", Thousandths, nullable=False),
+        # NULL where there is no total; state and note say why
+        Column("points", Thousandths),
+        Column("final", Thousandths),
         Column("provisional", Thousandths, nullable=False),
-        Column("place", Integer, nullable=False),
+        Column("place", Integer),
         Column("out_of", Integer, nullable=False),
         Column("cases", Integer, nullable=False),
         Column("entries", Integer, nullable=False),
         Column("note", Text, nullable=False),
+        Column("grade", String(_NAME), nullable=False),
+        Column("state", String(20), nullable=False),
+        Column("places", Text, nullable=False),
         **_OPTIONS,
     )
     indicator_value = Table(
@@ -126,6 +130,8 @@ def make_tables(prefix: str) -> Tables:
         Column("provisional", Thousandths, nullable=False),
         Column("entries", Integer, nullable=False),
         Column("note", Text, nullable=False),
+        Column("state", String(20), nullable=False),
+        Column("unit", String(_KEY), nullable=False),
         **_OPTIONS,
     )
     ledger_entry = Table(

@@ -10,6 +10,8 @@ import xlsxwriter
 from xlsxwriter.format import Format
 from xlsxwriter.worksheet import Worksheet
 
+from jianheng_adapters.scores_view import NO_NUMBER
+
 FONT = "宋体"
 LAST_ROW = 1_048_575
 _MAX_TEXT = 32_767
@@ -89,8 +91,11 @@ class Page:
         plain = value.isprintable() and value[0] != "<" and len(value) <= _SHORT
         self.sheet.write_string(row, column, value if plain else storable(value), style)
 
-    def points(self, row: int, column: int, thousandths: int, style: Format | None = None) -> None:
-        """Write points as a number that is exact to 0.001."""
+    def points(self, row: int, column: int, thousandths: int | None, style: Format | None = None) -> None:
+        """Write points as a number that is exact to 0.001; a dash where there are none."""
+        if thousandths is None:
+            self.sheet.write_string(row, column, NO_NUMBER, self.formats.centred)
+            return
         self.sheet.write_number(row, column, thousandths / 1000, style or self.formats.points)
 
     def count(self, row: int, column: int, value: int) -> None:
@@ -118,7 +123,7 @@ class Page:
         self.sheet.write_string(row, 0, "筛选后合计", self.formats.total_label)
 
     def filtered_sum(
-        self, row: int, column: int, first: int, last: int, total: int, *, exact: bool = True
+        self, row: int, column: int, first: int, last: int, total: int | None, *, exact: bool = True
     ) -> None:
         """Write the sum of the rows that a filter shows, with the value it has when all are shown.
 
@@ -127,12 +132,12 @@ class Page:
             column: the column that is added up.
             first: first row added.
             last: last row added.
-            total: the sum: thousandths of a point, or a plain count.
+            total: the sum: thousandths of a point, or a plain count; None where nothing has a number.
             exact: whether it is points (0.001) rather than a count.
         """
         cells = xlsxwriter.utility.xl_range(first, column, max(first, last), column)
         style = self.formats.total_points if exact else self.formats.total_count
-        value = total / 1000 if exact else total
+        value = (total or 0) / 1000 if exact else (total or 0)
         self.sheet.write_formula(row, column, f"=SUBTOTAL(109,{cells})", style, value)
 
     def table(self, head_row: int, last_row: int, columns: int) -> None:

@@ -1,6 +1,6 @@
 """The sheet of one person: totals, indicators, then every entry with all that made it."""
 
-from jianheng.contract import IndicatorValue
+from jianheng.contract import IndicatorValue, PersonScore
 from jianheng.errors import StopError
 from jianheng_adapters.excel_workbook.page import LAST_ROW, Page
 from jianheng_adapters.scores_view import (
@@ -8,7 +8,9 @@ from jianheng_adapters.scores_view import (
     STATE_LABELS,
     Person,
     ScoresView,
+    indicator_label,
     item_kind_label,
+    places_text,
     points_text,
     rank_text,
     role_label,
@@ -75,14 +77,28 @@ def _write_standing(page: Page, person: Person) -> int:
     page.link(0, _BLOCK, "排名", "返回排名")
     row = 1
     for score in person.scores:
-        told = (
-            f"{role_label(score.sheet)}　名次 {rank_text(score)}　{score.department or NO_DEPARTMENT}　"
-            f"总分 {points_text(score.points)} ＝ 最终 {points_text(score.final)} ＋ 暂计 {points_text(score.provisional)}　"
-            f"案件 {score.cases}　条目 {score.entries}　{score.note}"
-        )
-        page.text(row, 0, told.strip())
+        page.text(row, 0, _standing(score))
         row += 1
     return row
+
+
+def _standing(score: PersonScore) -> str:
+    """Return one line about a total: what it is made of and what it gave, or that there is none."""
+    total = "没有总分"
+    if score.points is not None and score.final is not None:
+        total = f"总分 {points_text(score.points)} ＝ 最终 {points_text(score.final)} ＋ 暂计 {points_text(score.provisional)}"
+    parts = [
+        role_label(score.sheet),
+        f"名次 {rank_text(score)}",
+        places_text(score),
+        f"等次 {score.grade}" if score.grade else "",
+        score.department or NO_DEPARTMENT,
+        total,
+        f"案件 {score.cases}",
+        f"条目 {score.entries}",
+        score.note,
+    ]
+    return "　".join(part for part in parts if part)
 
 
 def _write_indicators(page: Page, values: tuple[IndicatorValue, ...], row: int) -> int:
@@ -92,12 +108,9 @@ def _write_indicators(page: Page, values: tuple[IndicatorValue, ...], row: int) 
         for offset, title in enumerate(("指标", "上级指标", "得分", "其中暂计", "条目数", "说明")):
             page.text(row + offset, 0, title, page.formats.label)
         for column, value in enumerate(values[start : start + _BLOCK], 1):
-            page.text(row, column, value.label, page.formats.head)
+            page.text(row, column, indicator_label(value), page.formats.head)
             page.text(row + 1, column, labels.get(value.parent, value.parent), page.formats.label)
-            if value.points is None:
-                page.text(row + 2, column, "—")
-            else:
-                page.points(row + 2, column, value.points)
+            page.points(row + 2, column, value.points)
             page.points(row + 3, column, value.provisional)
             page.count(row + 4, column, value.entries)
             page.text(row + 5, column, value.note, page.formats.label)
@@ -117,7 +130,7 @@ def _write_entries(page: Page, person: Person, view: ScoresView, first: int) -> 
         if item is None:
             item = items[kind] = f"{item_kind_label(entry.item_kind)}：{entry.item_label}"
         day(row, 0, entry.day)
-        text(row, 1, view.rule_label(entry.rule_id))
+        text(row, 1, view.rule_label(entry))
         text(row, 2, entry.rule_id)
         text(row, 3, entry.case_no)
         text(row, 4, view.category_name(entry.case_no))

@@ -4,6 +4,8 @@ import hashlib
 import re
 from functools import lru_cache
 
+from jianheng.contract import RuleText
+
 _SAFE = re.compile(r"[0-9a-z][0-9a-z_-]{0,59}")
 
 
@@ -30,9 +32,9 @@ def case_page(case_no: str) -> str:
     return f"cases/c-{slug(case_no)}.html"
 
 
-def rule_anchor(rule_id: str) -> str:
-    """Return the name a rule has on the page of rules."""
-    return f"r-{slug(rule_id)}"
+def rule_anchor(rule: RuleText) -> str:
+    """Return the name a rule, as its text stood from a day on, has on the page of rules."""
+    return f"r-{slug(rule.rule_id if rule.since is None else f'{rule.rule_id} {rule.since.isoformat()}')}"
 
 
 def entry_anchor(entry_id: str) -> str:

@@ -88,9 +88,11 @@ def monthly(entries: Iterable[Entry], start: dt.date, end: dt.date, title: str) 
     return _figure(title, rows, 1000, WIDTH)
 
 
-def distribution(scores: Sequence[PersonScore], title: str) -> Figure:
-    """Return how many people have how many points."""
-    values = [score.points for score in scores]
+def distribution(scores: Sequence[PersonScore], title: str) -> Figure | None:
+    """Return how many people have how many points; None where nobody has a total."""
+    values = [score.points for score in scores if score.points is not None]
+    if not values:
+        return None
     low, high = min(values), max(values)
     step = _nice_step(max(high - low, 1), _BINS, 1000)
     first, last = low // step, high // step

@@ -74,7 +74,11 @@ def make_lines(view: ScoresView, fragments: TemplateModule) -> Mapping[str, Line
         cache(getattr(fragments, name)) for name in ("mark", "item", "measure", "outcome", "person")
     )
     indicators = {value.indicator: value.label for value in view.publication.indicators}
-    rules = {rule_id: f"rules.html#{rule_anchor(rule_id)}" for rule_id in view.rules}
+    rules = {
+        rule: (rule.label, f"rules.html#{rule_anchor(rule)}")
+        for texts in view.rules.values()
+        for rule in texts
+    }
     amount = cache(lambda thousandths: escape(points_text(thousandths)))
     lines: dict[str, Line] = {}
     for person in view.people:
@@ -84,7 +88,8 @@ def make_lines(view: ScoresView, fragments: TemplateModule) -> Mapping[str, Line
         for entry in person.entries:
             kind = item_kind_label(entry.item_kind)
             indicator = indicators.get(entry.indicator, entry.indicator)
-            rule, rule_href = view.rule_label(entry.rule_id), rules.get(entry.rule_id, "")
+            text = view.rule_on(entry.rule_id, entry.day)
+            rule, rule_href = (entry.rule_id, "") if text is None else rules[text]
             lines[entry.entry_id] = Line(
                 entry=entry,
                 anchor=escape(entry_anchor(entry.entry_id)),

@@ -20,9 +20,13 @@ from jianheng_adapters.scores_view import (
     STATE_MEANINGS,
     Person,
     ScoresView,
+    known_sum,
+    places_text,
     points_text,
     rank_text,
     role_label,
+    total_text,
+    without_total,
 )
 
 _HERE = Path(__file__).parent
@@ -46,6 +50,8 @@ class _Site:
         )
         self._environment.filters |= {
             "points": points_text,
+            "total": total_text,
+            "places": places_text,
             "rank": rank_text,
             "role": role_label,
             "case_page": case_page,
@@ -112,9 +118,10 @@ def _write_office(site: _Site, view: ScoresView, lines: Mapping[str, Line]) -> N
         "index.html.jinja",
         departments=departments,
         groups=groups,
-        points=sum(score.points for score in scores),
-        final=sum(score.final for score in scores),
+        points=known_sum(score.points for score in scores),
+        final=known_sum(score.final for score in scores),
         provisional=sum(score.provisional for score in scores),
+        without_total=without_total(scores),
         people=len({score.person_key for score in scores}),
         cases=sum(1 for case_no in view.by_case if case_no),
         void=len(void),

@@ -7,7 +7,17 @@ from dataclasses import dataclass
 from jianheng.contract import Entry, IndicatorValue, PersonScore, RuleText
 from jianheng_adapters.html_report.address import department_page, person_page, rule_anchor
 from jianheng_adapters.html_report.figure import Figure, distribution
-from jianheng_adapters.scores_view import NO_DEPARTMENT, Person, ScoresView, role_label
+from jianheng_adapters.scores_view import (
+    NO_DEPARTMENT,
+    POINT,
+    Person,
+    ScoresView,
+    indicator_label,
+    known_sum,
+    role_label,
+    span_text,
+    without_total,
+)
 
 _NUMERALS = {ord(each): chr(0x10000 + number) for number, each in enumerate("一二三四五六七八九十")}
 """Sorts 第二 before 第三, and 第十 before 第十一: numerals in their order, after everything else."""
@@ -33,12 +43,14 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """The ranking of one score sheet."""
+    """The ranking of one score sheet. Columns that nobody has anything in are not shown."""
 
     anchor: str
     label: str
     rows: Sequence[Row]
-    figure: Figure
+    figure: Figure | None
+    graded: bool
+    placed: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +62,10 @@ class Department:
     people: int
     cases: int
     entries: Sequence[Entry]
-    points: int
-    final: int
+    points: int | None
+    final: int | None
     provisional: int
+    without_total: str
     groups: Sequence[Group]
 
 
@@ -61,6 +74,7 @@ class IndicatorRow:
     """One indicator of a person, with the rules that fed it."""
 
     value: IndicatorValue
+    label: str
     parent: str
     bar: Bar
 
@@ -71,6 +85,7 @@ class RuleRow:
 
     rule: RuleText
     anchor: str
+    span: str
     sheet: str
     indicator: str
     entries: int
@@ -96,39 +111,46 @@ def make_departments(view: ScoresView) -> list[Department]:
 
 
 def indicator_rows(person: Person, sheet: str) -> list[IndicatorRow]:
-    """Return a person's indicators on one sheet, drawn against the highest of them."""
+    """Return a person's indicators on one sheet; those in points are drawn against the highest of them."""
     values = [value for value in person.indicators if value.sheet == sheet]
     labels = {value.indicator: value.label for value in values}
-    widest = max((value.points or 0 for value in values), default=0)
+    drawn = {value.indicator: value.points for value in values if value.unit == POINT}
+    widest = max((points for points in drawn.values() if points is not None), default=0)
     return [
         IndicatorRow(
-            value, labels.get(value.parent, value.parent), _bar(value.points or 0, value.provisional, widest)
+            value,
+            indicator_label(value),
+            labels.get(value.parent, value.parent),
+            _bar(drawn.get(value.indicator), value.provisional, widest),
         )
         for value in values
     ]
 
 
 def rule_rows(view: ScoresView) -> list[RuleRow]:
-    """Return the rules in the policy's order with what each gave."""
+    """Return the rules in the policy's order with what each gave on the days of each of its texts."""
     given: defaultdict[str, list[int]] = defaultdict(list)
     for entry in view.publication.entries:
-        given[entry.rule_id].append(entry.points)
+        rule = view.rule_on(entry.rule_id, entry.day)
+        given[rule_anchor(rule) if rule else ""].append(entry.points)
     indicators = {value.indicator: value.label for value in view.publication.indicators}
     return [
         RuleRow(
             rule,
-            rule_anchor(rule.rule_id),
+            rule_anchor(rule),
+            span_text(rule),
             role_label(rule.sheet),
             indicators.get(rule.indicator, rule.indicator),
-            len(given[rule.rule_id]),
-            sum(given[rule.rule_id]),
+            len(given[rule_anchor(rule)]),
+            sum(given[rule_anchor(rule)]),
         )
-        for rule in view.rules.values()
+        for texts in view.rules.values()
+        for rule in texts
     ]
 
 
 def _group(number: int, sheet: str, scores: Sequence[PersonScore]) -> Group:
-    widest = max(score.points for score in scores)
+    widest = max((score.points for score in scores if score.points is not None), default=0)
     rows = [
         Row(
             score,
@@ -139,7 +161,14 @@ def _group(number: int, sheet: str, scores: Sequence[PersonScore]) -> Group:
         for score in scores
     ]
     label = role_label(sheet)
-    return Group(f"g-{number}", label, rows, distribution(scores, f"{label}得分分布（横轴：分）"))
+    return Group(
+        anchor=f"g-{number}",
+        label=label,
+        rows=rows,
+        figure=distribution(scores, f"{label}得分分布（横轴：分）"),
+        graded=any(score.grade for score in scores),
+        placed=any(score.places for score in scores),
+    )
 
 
 def _department(
@@ -153,9 +182,10 @@ def _department(
         people=len(keys),
         cases=len({entry.case_no for entry in own if entry.case_no}),
         entries=own,
-        points=sum(score.points for score in scores),
-        final=sum(score.final for score in scores),
+        points=known_sum(score.points for score in scores),
+        final=known_sum(score.final for score in scores),
         provisional=sum(score.provisional for score in scores),
+        without_total=without_total(scores),
         groups=make_groups(scores),
     )
 
@@ -164,8 +194,8 @@ def _numbered(name: str) -> str:
     return name.translate(_NUMERALS)
 
 
-def _bar(points: int, provisional: int, widest: int) -> Bar:
-    if points <= 0 or widest <= 0:
+def _bar(points: int | None, provisional: int, widest: int) -> Bar:
+    if points is None or points <= 0 or widest <= 0:
         return Bar(0, 0)
     waiting = min(max(provisional, 0), points)
     return Bar(round((points - waiting) * 100 / widest, 2), round(waiting * 100 / widest, 2))

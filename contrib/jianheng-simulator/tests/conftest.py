@@ -1,5 +1,6 @@
 """One small world for all tests; whoever changes it gets a copy."""
 
+import secrets
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -31,11 +32,10 @@ def postgresql() -> Iterator[str]:
     admin = sa.create_engine(
         f"{server}/postgres", isolation_level="AUTOCOMMIT", connect_args={"connect_timeout": 2}
     )
-    name = "jianheng_sim_test_world"
+    name = f"jianheng_sim_test_{secrets.token_hex(6)}"  # several processes may share the tests
     try:
         try:
             with admin.connect() as connection:
-                connection.execute(sa.text(f"drop database if exists {name}"))
                 connection.execute(sa.text(f"create database {name}"))
         except sa.exc.OperationalError as error:
             pytest.skip(f"no PostgreSQL at 127.0.0.1:5432: {error.orig}")

@@ -5,18 +5,26 @@ from collections.abc import Callable
 import click
 
 from jianheng.cli import (
+    adjustments,
+    backtest,
+    calibrate,
+    close,
+    compare,
     config_show,
     demo,
     doctor,
     explain,
     init,
+    measure,
     plugins,
     policy,
     publish,
     quarantine,
+    reproduce,
     score,
     store,
     sync,
+    whatif,
 )
 from jianheng.cli.services import check_policy, check_store
 from jianheng.cli.wording import dress
@@ -30,8 +38,16 @@ COMMANDS: tuple[Callable[[], click.Command], ...] = (
     score.command,
     explain.command,
     publish.command,
+    compare.command,
+    whatif.command,
+    backtest.command,
+    calibrate.command,
+    close.command,
+    adjustments.command,
+    reproduce.command,
     quarantine.command,
     policy.command,
+    measure.command,
     plugins.command,
     config_show.command,
     store.command,

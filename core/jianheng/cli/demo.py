@@ -18,7 +18,8 @@ import click
 from jianheng.cli import publish as publishing
 from jianheng.cli import score as scoring
 from jianheng.cli import sync as syncing
-from jianheng.cli.explain import explanation, print_tree
+from jianheng.cli.explain import explanation
+from jianheng.cli.explain_tree import print_tree
 from jianheng.cli.init import Answers, deployment_text, write_deployment
 from jianheng.cli.output import print_json, print_line
 from jianheng.cli.services import store_of
@@ -87,12 +88,12 @@ def _work(session: Session, steps: "_Steps", folder: Path) -> None:
     told: dict[str, Any] = {"folder": str(folder), "sync": _sync(inner, steps)}
     told["score"] = _score(inner, steps, [last])
     # The last period is published by processes of their own, which leaves this one free for the others.
-    running = _start_publishing(folder, last)
-    told["score"] = [*_score(inner, steps, earlier), *told["score"]]
-    steps.time("demo-push", lambda: _publish(inner, ["archive"], steps))
-    best = _best(inner, told["score"][-1]["run_id"])
-    explained = steps.time("demo-explain", lambda: explanation(inner, best))
-    told["publish"] = steps.time("demo-publish", lambda: _finish_publishing(running))
+    with _publishing(folder, last) as running:
+        told["score"] = [*_score(inner, steps, earlier), *told["score"]]
+        steps.time("demo-push", lambda: _publish(inner, ["archive"], steps))
+        best = _best(inner, told["score"][-1]["run_id"])
+        explained = steps.time("demo-explain", lambda: explanation(inner, best))
+        told["publish"] = steps.time("demo-publish", lambda: _published(running))
     if not steps.quiet:
         print_tree(_one_case(inner, explained), most=None)
     (folder / "explain.json").write_text(
@@ -169,26 +170,26 @@ def _publish(session: Session, targets: list[str], steps: _Steps) -> list[str]:
     return [delivery.receipt.location for delivery in deliveries]
 
 
-def _start_publishing(folder: Path, period: str) -> list[subprocess.Popen[str]]:
-    """Begin to publish a period's workbook and report, each in a process of its own so that both cores work."""
-    words = [
-        sys.executable,
-        "-m",
-        "jianheng",
-        "publish",
-        "--json",
-        "--config",
-        str(folder),
-        "--period",
-        period,
-    ]
-    return [
-        subprocess.Popen([*words, target], stdout=subprocess.PIPE, text=True)  # noqa: S603 our own interpreter
+@contextmanager
+def _publishing(folder: Path, period: str) -> Iterator[list[subprocess.Popen[str]]]:
+    """Publish a period's workbook and report, each in a process of its own so that both cores work.
+
+    Whatever goes wrong beside them, they do not outlive this.
+    """
+    words = [sys.executable, "-m", "jianheng", "publish", "--json", "--config", str(folder)]
+    running = [
+        subprocess.Popen([*words, "--period", period, target], stdout=subprocess.PIPE, text=True)  # noqa: S603 our own interpreter
         for target in ("workbook", "report")
     ]
+    try:
+        yield running
+    finally:
+        for process in running:
+            with process:
+                process.terminate()
 
 
-def _finish_publishing(running: Sequence[subprocess.Popen[str]]) -> list[str]:
+def _published(running: Sequence[subprocess.Popen[str]]) -> list[str]:
     """Wait for the publishing processes; return where the results are."""
     told = [json.loads(process.communicate(timeout=STEP_TIMEOUT_S)[0]) for process in running]
     for each in told:
@@ -205,7 +206,8 @@ def _best(session: Session, run_id: int) -> str:
             rows = kept_standings(connection, run_id)
     finally:
         store.dispose()
-    return str(max(rows, key=lambda row: (row["points"], row["person_key"]))["person_key"])
+    scored = [row for row in rows if row["points"] is not None]
+    return str(max(scored, key=lambda row: (row["points"], row["person_key"]))["person_key"])
 
 
 def _stop_on(failed: list[Any]) -> None:

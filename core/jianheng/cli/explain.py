@@ -1,19 +1,20 @@
-"""``jianheng explain``: one person's score, opened down to the source records."""
+"""``jianheng explain``: one person's score, or any part of it, opened down to the source records."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import click
-from rich.tree import Tree
 
-from jianheng.cli.output import console, print_json
-from jianheng.cli.services import last_period_of, office_of, policy_of, store_of
+from jianheng.cli.explain_tree import SHOWN_PER_RULE, print_tree
+from jianheng.cli.output import print_json, print_line
+from jianheng.cli.services import laws_of, office_of, store_of
 from jianheng.cli.session import Session, pass_session
-from jianheng.logs import redact
-from jianheng.messages import text
+from jianheng.errors import StopError
+from jianheng.messages import speaking, text
 from jianheng.scoring.explain import explain
-
-SHOWN_PER_RULE = 3
+from jianheng.scoring.explain_asked import Asked
+from jianheng.scoring.explain_page import page
 
 
 def command() -> click.Command:
@@ -22,111 +23,60 @@ def command() -> click.Command:
     @click.command("explain", help=text("cli-help-explain"))
     @click.argument("person", metavar=text("cli-help-explain-person"))
     @click.option("--period", help=text("cli-help-one-period"))
+    @click.option("--indicator", metavar="ID", help=text("cli-help-explain-indicator"))
+    @click.option("--rule", metavar="ID", help=text("cli-help-explain-rule"))
     @click.option("--case", "case_no", help=text("cli-help-explain-case"))
+    @click.option("--entry", metavar="ID", help=text("cli-help-explain-entry"))
     @click.option("--all", "everything", is_flag=True, help=text("cli-help-explain-all"))
+    @click.option("--html", metavar="FILE", help=text("cli-help-explain-html"))
     @pass_session
     def explain_(
-        session: Session, person: str, period: str | None, case_no: str | None, everything: bool
+        session: Session,
+        /,
+        person: str,
+        period: str | None,
+        everything: bool,
+        html: str | None,
+        **asked: str | None,
     ) -> None:
-        told = explanation(session, person, period, case_no)
+        if html is not None:
+            _write(session, Path(html), person, period, asked)
+            return
+        told = explanation(session, person, period, **asked)
         if session.flags.json:
             print_json(told)
         else:
-            print_tree(told, None if everything or case_no else SHOWN_PER_RULE)
+            most = None if everything or asked["case_no"] or asked["entry"] else SHOWN_PER_RULE
+            print_tree(told, most)
 
     return explain_
 
 
 def explanation(
-    session: Session, person: str, period: str | None = None, case_no: str | None = None
+    session: Session, person: str, period: str | None = None, **asked: str | None
 ) -> dict[str, Any]:
-    """Return everything behind a person's score as plain data."""
-    policy, office = policy_of(session), office_of(session)
-    when = last_period_of(session, period)
-    store = store_of(session)
+    """Return everything behind a person's score, or the part of it that is asked for, as plain data."""
+    office, store = office_of(session), store_of(session)
     try:
+        ((policy, when),) = laws_of(session, store, [period or session.deployment.policy.periods[-1]])
         with store.connect() as connection:
-            return explain(connection, office.code, policy, when, person, office.source_order, case_no)
+            return explain(connection, office.code, policy, when, person, office.source_order, Asked(**asked))
     finally:
         store.dispose()
 
 
-def print_tree(told: Mapping[str, Any], most: int | None) -> None:
-    """Print an explanation as a tree on stdout; ``most`` entries a rule, all when None."""
-    for sheet in told["sheets"]:
-        person = told["person"]
-        head = text(
-            "explain-head",
-            **{name: person[name] for name in ("name", "key", "department")},
-            role=sheet["label"],
-            period=told["period"]["label"],
-            **{name: sheet[name] for name in ("points", "final", "provisional", "place", "of", "label")},
-        )
-        tree = Tree(head, guide_style="dim")
-        policy = told["policy"]
-        version = policy["version"][:12]
-        tree.add(text("explain-policy", label=policy["label"], version=version, source=policy["source"]))
-        for indicator in sheet["indicators"]:
-            _add_indicator(tree, indicator, most)
-        _add_uncounted(tree, told["uncounted"])
-        console().print(tree, soft_wrap=True)
-
-
-def _add_indicator(tree: Tree, node: Mapping[str, Any], most: int | None) -> None:
-    told = {name: node[name] for name in ("label", "points", "entries", "provisional")}
-    branch = tree.add(text("explain-indicator", **told))
-    for rule in node["rules"]:
-        _add_rule(branch, rule, most)
-    for child in node["children"]:
-        if child["entries"]:
-            _add_indicator(branch, child, most)
-
-
-def _add_rule(tree: Tree, rule: Mapping[str, Any], most: int | None) -> None:
-    withheld = text("explain-withheld", withheld=rule["withheld"]) if rule["withheld"] != "0.000" else ""
-    told = {name: rule[name] for name in ("id", "label", "unit", "unit_points", "points", "cite")}
-    branch = tree.add(text("explain-rule", **told, count=len(rule["entries"]), withheld=withheld))
-    listed: Sequence[Mapping[str, Any]] = rule["entries"] if most is None else rule["entries"][:most]
-    for entry in listed:
-        _add_entry(branch, entry)
-    if len(rule["entries"]) > len(listed):
-        branch.add(text("explain-more", count=len(rule["entries"]) - len(listed)))
-
-
-def _add_entry(tree: Tree, entry: Mapping[str, Any]) -> None:
-    state = text(f"state-{entry['state']}")
-    void = entry["state"] == "void"
-    told = {name: entry[name] for name in ("day", "case_no", "item", "unit_points", "points")}
-    branch = tree.add(
-        redact(
-            text(
-                "explain-entry",
-                **told,
-                factor="" if entry["coefficient"] == "1.000" else f" × {entry['coefficient']}",
-                share="" if entry["share"] == "1.000" else f" × {entry['share']}",
-                state=state,
-                reason=f": {text('reason-' + entry['reason'])}" if void else "",
-            )
-        )
-    )
-    if entry.get("parameter"):
-        names = ("label", "value", "layer", "since", "cite")
-        branch.add(text("explain-parameter", **{name: entry["parameter"][name] for name in names}))
-    if entry["record"]:
-        branch.add(text("explain-record", **entry["record"]))
-
-
-def _add_uncounted(tree: Tree, rows: Sequence[Mapping[str, Any]]) -> None:
-    if not rows:
-        return
-    branch = tree.add(text("explain-uncounted"))
-    for row in rows:
-        item = row["item"] or row["measure"]
-        branch.add(
-            text(
-                "explain-uncounted-line",
-                item=item,
-                count=row["items"],
-                reason=text(f"reason-{row['reason']}"),
-            )
-        )
+def _write(
+    session: Session, file: Path, person: str, period: str | None, asked: Mapping[str, str | None]
+) -> None:
+    """Write the explanation as a page, which is Chinese whatever the terminal speaks."""
+    with speaking("zh"):
+        told = page(explanation(session, person, period, **asked))
+    try:
+        file.write_bytes(told.encode("utf-8", "replace"))
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        raise StopError("explain-page-unwritable", file=str(file), told=reason) from None
+    if session.flags.json:
+        print_json({"file": str(file)})
+    else:
+        print_line(text("explain-page-written", file=file))

@@ -1,16 +1,21 @@
-"""``jianheng policy check``: is the law sound, and does every worked example hold?"""
+"""``jianheng policy``: is the law sound, what does it say, and how does a new one begin?"""
 
+import datetime as dt
+import json
 from pathlib import Path
 
 import click
 
-from jianheng.cli.output import print_json, print_line
-from jianheng.cli.services import policy_named, policy_of
+from jianheng.cli.output import print_json, print_line, problem_json
+from jianheng.cli.services import policy_asked, policy_named
 from jianheng.cli.session import Session, pass_session
 from jianheng.errors import FaultsError
 from jianheng.messages import text
 from jianheng.scoring.examples import check_examples
-from jianheng.scoring.policy import load_policy
+from jianheng.scoring.law_page import FORMATS, law_page
+from jianheng.scoring.pack_schema import SCHEMAS, schema_of
+from jianheng.scoring.pack_template import write_new_pack
+from jianheng.scoring.policy_notes import policy_notes
 
 
 def command() -> click.Command:
@@ -20,22 +25,95 @@ def command() -> click.Command:
     def policy() -> None:
         pass
 
-    @policy.command("check", help=text("cli-help-policy-check"))
+    for each in (_check(), _docs(), _new(), _schema()):
+        policy.add_command(each)
+    return policy
+
+
+def _check() -> click.Command:
+    @click.command("check", help=text("cli-help-policy-check"))
     @click.argument("pack", required=False, metavar=text("cli-help-policy-pack"))
+    @click.option("--day", type=click.DateTime(["%Y-%m-%d"]), help=text("cli-help-policy-check-day"))
     @pass_session
-    def check(session: Session, pack: str | None) -> None:
-        if pack is not None and Path(pack).is_dir():
-            loaded = load_policy(Path(pack).resolve(), session.registry.policy_folders().get)
-        elif pack is not None:
-            loaded = policy_named(session.registry, pack)
-        else:
-            loaded = policy_of(session)
-        examples, problems = check_examples(loaded)
+    def check(session: Session, pack: str | None, day: dt.datetime | None) -> None:
+        loaded = policy_asked(session, pack)
+        # What an office sets for itself is not what the pack's examples speak of.
+        law = loaded if pack is not None else policy_named(session.registry, loaded.id)
+        examples, problems = check_examples(law)
         if problems:
             raise FaultsError(problems)
+        notes = policy_notes(loaded, _day(day))
         if session.flags.json:
-            print_json({"policy": loaded.id, "version": loaded.version, "examples": examples})
-        else:
-            print_line(text("cli-policy-good", policy=loaded.id, examples=examples))
+            told = {"policy": loaded.id, "version": loaded.version, "examples": examples}
+            print_json({**told, "notes": [problem_json(each) for each in notes]})
+            return
+        for each in notes:
+            note = each.message()
+            print_line(text("cli-policy-note", note=note.code, where=note.where, what=note.what), err=True)
+        print_line(text("cli-policy-good", policy=loaded.id, examples=examples))
 
-    return policy
+    return check
+
+
+def _docs() -> click.Command:
+    @click.command("docs", help=text("cli-help-policy-docs"))
+    @click.argument("pack", required=False, metavar=text("cli-help-policy-pack"))
+    @click.option("--day", type=click.DateTime(["%Y-%m-%d"]), help=text("cli-help-policy-docs-day"))
+    @click.option("--format", "form", type=click.Choice(FORMATS), help=text("cli-help-policy-docs-format"))
+    @click.option("-o", "--output", type=click.Path(path_type=Path), help=text("cli-help-policy-docs-output"))
+    @pass_session
+    def docs(
+        session: Session, pack: str | None, day: dt.datetime | None, form: str | None, output: Path | None
+    ) -> None:
+        by_name = "html" if output is not None and output.suffix in {".html", ".htm"} else "markdown"
+        page = law_page(policy_asked(session, pack), _day(day), form or by_name)
+        if output is None:
+            click.echo(page, nl=False)
+        else:
+            output.write_text(page, encoding="utf-8")
+            print_line(str(output))
+
+    return docs
+
+
+def _new() -> click.Command:
+    @click.command("new", help=text("cli-help-policy-new"))
+    @click.argument("folder", type=click.Path(path_type=Path), metavar=text("cli-help-policy-new-folder"))
+    @click.option("--id", "pack_id", help=text("cli-help-policy-new-id"))
+    @click.option("--extends", help=text("cli-help-policy-new-extends"))
+    @pass_session
+    def new(session: Session, folder: Path, pack_id: str | None, extends: str | None) -> None:
+        parent = None if extends is None else policy_asked(session, extends)
+        files = write_new_pack(folder, pack_id or folder.resolve().name, parent)
+        if session.flags.json:
+            print_json({"files": [str(each) for each in files]})
+            return
+        for each in files:
+            print_line(str(each))
+        print_line(text("cli-policy-new", folder=folder))
+
+    return new
+
+
+def _schema() -> click.Command:
+    @click.command("schema", help=text("cli-help-policy-schema"))
+    @click.argument("name", required=False, type=click.Choice(SCHEMAS))
+    @click.option(
+        "-o", "--output", type=click.Path(path_type=Path), help=text("cli-help-policy-schema-output")
+    )
+    def schema(name: str | None, output: Path | None) -> None:
+        wanted = {each: schema_of(each) for each in ([name] if name else SCHEMAS)}
+        if output is None:
+            click.echo(json.dumps(wanted[name] if name else wanted, ensure_ascii=False, indent=2))
+            return
+        output.mkdir(parents=True, exist_ok=True)
+        for each, told in wanted.items():
+            file = output / f"{each}.schema.json"
+            file.write_text(json.dumps(told, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
+            print_line(str(file))
+
+    return schema
+
+
+def _day(given: dt.datetime | None) -> dt.date:
+    return dt.date.today() if given is None else given.date()  # noqa: DTZ011 the day where the command runs

@@ -6,7 +6,7 @@ import click
 import sqlalchemy as sa
 
 from jianheng.cli.output import print_json, print_line, print_problems, problem_json
-from jianheng.cli.services import office_of, periods_of, policy_of, store_of
+from jianheng.cli.services import laws_of, office_of, policy_of, store_of
 from jianheng.cli.session import OpenTarget, Session, open_target, pass_session
 from jianheng.contract import Publication, Receipt
 from jianheng.errors import JianhengError
@@ -38,11 +38,11 @@ def publish_all(
     """Publish every period to every target; one target that fails keeps none of the others."""
     policy, office = policy_of(session), office_of(session)
     names = tuple(targets) or tuple(session.deployment.targets)
-    wanted = periods_of(session, periods)
     store = store_of(session)
     deliveries: list[Delivery] = []
     failed: list[JianhengError] = []
     try:
+        wanted = laws_of(session, store, periods)
         with session.progress() as bars:
             task = bars.add_task(text("cli-help-publish"), total=len(names))
             made: dict[str, list[tuple[int, Publication]]] = {}
@@ -66,12 +66,12 @@ def publish_all(
 
 
 def _make(
-    kind: str, store: sa.Engine, office: Office, policy: Policy, periods: Sequence[Period]
+    kind: str, store: sa.Engine, office: Office, policy: Policy, periods: Sequence[tuple[Policy, Period]]
 ) -> list[tuple[int, Publication]]:
     """Build the publications of one kind, each with its run; only what a target takes is built."""
     if kind == "scores":
-        return [scores(store, office, policy, each) for each in periods]
-    return [(0, archive_due(store, office, policy, periods[-1]))] if policy.due_sql else []
+        return [scores(store, office, law, each) for law, each in periods]
+    return [(0, archive_due(store, office, policy, periods[-1][1]))] if policy.due_sql else []
 
 
 def _writer(opened: OpenTarget) -> Callable[[Publication], Receipt]:

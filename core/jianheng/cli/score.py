@@ -35,7 +35,7 @@ def score_all(
     subject = Subject(office.code, office.units, office.source_order)
     store = store_of(session)
     try:
-        wanted = periods_of(session, periods)
+        wanted = periods_of(session, policy, periods)
         with session.progress() as bars:
             task = bars.add_task(text("cli-help-score"), total=len(wanted))
             return score_periods(

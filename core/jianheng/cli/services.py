@@ -12,6 +12,7 @@ from jianheng.errors import JianhengError, StopError, problem
 from jianheng.messages import text
 from jianheng.publish.publication import Office
 from jianheng.registry import Registry
+from jianheng.scoring.closed_periods import find_closed, law_as_closed
 from jianheng.scoring.kernel import score
 from jianheng.scoring.period import Period, period
 from jianheng.scoring.policy import Policy, load_policy
@@ -63,7 +64,7 @@ def check_policy(session: Session) -> Iterable[Finding]:
     That shows what reading alone does not: a rule whose types do not fit.
     """
     policy = policy_of(session)
-    periods = periods_of(session, ())
+    periods = periods_of(session, policy, ())
     for each in periods:
         score({}, policy, each, office_of(session).units)
     labels = "、".join(each.label for each in periods)
@@ -87,7 +88,30 @@ def policy_named(registry: Registry, pack: str, layer: Path | None = None) -> Po
     folders = registry.policy_folders()
     if pack not in folders:
         raise StopError("policy-not-found", pack=pack, where="[policy] pack")
-    return load_policy(folders[pack], folders.get, layer)
+    return load_policy(folders[pack], folders.get, layer, registry.calendar_files())
+
+
+def policy_asked(session: Session, wanted: str | None, layer: Path | None = None) -> Policy:
+    """Load a pack by name or by folder, or the deployment's; what a folder extends may stand beside it.
+
+    Raises:
+        StopError: it is neither.
+        FaultsError: everything wrong with it.
+    """
+    if wanted is None:
+        return policy_of(session)
+    folder = Path(wanted).resolve()
+    installed = session.registry.policy_folders()
+    if not (folder / "policy.toml").is_file():
+        if wanted not in installed:
+            raise StopError("policy-not-found", pack=wanted, where=text("cli-where-command"))
+        return policy_named(session.registry, wanted, layer)
+
+    def find(name: str) -> Path | None:
+        beside = folder.parent / name
+        return beside if (beside / "policy.toml").is_file() else installed.get(name)
+
+    return load_policy(folder, find, layer, session.registry.calendar_files())
 
 
 def policy_of(session: Session) -> Policy:
@@ -99,11 +123,27 @@ def policy_of(session: Session) -> Policy:
     return policy_named(session.registry, named.pack, layer)
 
 
-def periods_of(session: Session, asked: Sequence[str]) -> list[Period]:
-    """Return the periods asked for, or all configured ones."""
-    return [period(name) for name in dict.fromkeys(asked or session.deployment.policy.periods)]
+def laws_of(session: Session, store: sa.Engine, asked: Sequence[str]) -> list[tuple[Policy, Period]]:
+    """Return periods with the law that their results are read by: the one a period was closed by, else today's.
+
+    Raises:
+        StopError: a period is unknown, or the law kept with a closed one is gone.
+    """
+    today, found = policy_of(session), []
+    with store.connect() as connection:
+        for name in dict.fromkeys(asked or session.deployment.policy.periods):
+            closed = find_closed(connection, session.deployment.office.code, today.id, name)
+            law = today if closed is None else law_as_closed(connection, closed)
+            found.append((law, period(name, law.file.calendar)))
+    return found
 
 
-def last_period_of(session: Session, asked: str | None) -> Period:
+def periods_of(session: Session, policy: Policy, asked: Sequence[str]) -> list[Period]:
+    """Return the periods asked for, or all configured ones, as the policy's calendar cuts them."""
+    names = dict.fromkeys(asked or session.deployment.policy.periods)
+    return [period(name, policy.file.calendar) for name in names]
+
+
+def last_period_of(session: Session, policy: Policy, asked: str | None) -> Period:
     """Return the period asked for, or the last configured one."""
-    return period(asked or session.deployment.policy.periods[-1])
+    return period(asked or session.deployment.policy.periods[-1], policy.file.calendar)

@@ -4,6 +4,7 @@ Keys across systems are composed the same way everywhere: a person is ``unit_cod
 department ``unit_code-department_code``; a staff number alone never identifies anybody.
 """
 
+from jianheng.facts.appraisal import FINDING, PERSONNEL_RECORD, RATING
 from jianheng.facts.entity import Column, Entity
 
 ROLES = ("quota_prosecutor", "prosecutor_assistant", "clerk", "judicial_admin", "other")
@@ -285,28 +286,6 @@ ARCHIVE_VOLUME = Entity(
     business_time="accepted_on",
 )
 
-PERSONNEL_RECORD = Entity(
-    "personnel_record",
-    "人事记录",
-    "一项奖励、处分、培训或一人一月考勤一行",
-    (
-        Column("record_key", "记录键", required=True),
-        Column(
-            "kind", "类别", "code", required=True, allowed=("award", "discipline", "training", "attendance")
-        ),
-        Column("person_key", "人员键", required=True, ref="person", strict=True),
-        Column("title", "名称"),
-        Column("level", "级别"),
-        Column("organ", "授予、决定或主办单位"),
-        Column("reason", "事由"),
-        Column("starts_on", "日期(起)", "date"),
-        Column("ends_on", "日期(止)", "date"),
-        Column("quantity", "数量(学时、实出勤天数)", "decimal"),
-        Column("expected", "应有数量(应出勤天数)", "decimal"),
-    ),
-    business_time="starts_on",
-)
-
 DECLARATION = Entity(
     "declaration",
     "特殊案件申报",
@@ -364,6 +343,8 @@ ENTITIES: dict[str, Entity] = {
         ARCHIVE_VOLUME,
         PERSONNEL_RECORD,
         DECLARATION,
+        FINDING,
+        RATING,
     )
 }
 """All entities, in an order in which every strict reference comes before what refers to it."""

@@ -22,11 +22,22 @@ from jianheng.facts.entities import ENTITIES
 from jianheng.facts.time import SHANGHAI
 from jianheng.messages import text
 from jianheng.scoring import ledger
+from jianheng.scoring.closed_periods import find_closed
 from jianheng.scoring.directory import Member, category_names, directory
+from jianheng.scoring.explain import law_behind
+from jianheng.scoring.explain_words import (
+    grade_name,
+    group_name,
+    line_words,
+    outcome_words,
+    reason_words,
+)
 from jianheng.scoring.kernel import case_states
+from jianheng.scoring.pack import Indicator
 from jianheng.scoring.period import Period
 from jianheng.scoring.points import SCALE, shown
 from jianheng.scoring.policy import Policy
+from jianheng.scoring.remark import remark
 from jianheng.scoring.scope import read_facts
 from jianheng.store import fact_versions
 from jianheng.store.engine import moment, now_us
@@ -44,12 +55,13 @@ class Office:
 
 
 def scores(store: sa.Engine, office: Office, policy: Policy, period: Period) -> tuple[int, Publication]:
-    """Return the run and the publication of a period's scores.
+    """Return the run and the publication of a period's scores; a closed one is read with the law it was closed by.
 
     Raises:
         StopError: the period was not scored yet, or the policy has changed since.
     """
     with store.connect() as connection:
+        policy = law_behind(connection, office.code, policy, period)
         run_id, run = ledger.scored_run(connection, office.code, policy, period)
         members = directory(connection, office.code, period.start, period.end, office.source_order)
         names = category_names(connection, office.code)
@@ -60,7 +72,7 @@ def scores(store: sa.Engine, office: Office, policy: Policy, period: Period) -> 
             sheets={each.id: each.label for each in policy.file.sheets},
             people=_people(policy, members, ledger.kept_standings(connection, run_id)),
             indicators=_indicators(policy, ledger.kept_indicators(connection, run_id)),
-            entries=_entries(connection, office.code, rows, names),
+            entries=_entries(connection, office.code, policy, rows, names),
             rules=_rules(policy),
             cases={
                 number: cases[number] for number in sorted({row.case_no for row in rows}) if number in cases
@@ -115,7 +127,10 @@ def _people(
     sheets = {each.id: each.label for each in policy.file.sheets}
     order = list(sheets)
     told = []
-    for row in sorted(rows, key=lambda each: (order.index(each["sheet"]), each["place"], each["person_key"])):
+    for row in sorted(
+        rows,
+        key=lambda each: (order.index(each["sheet"]), each["place"] or len(rows) + 1, each["person_key"]),
+    ):
         member = members.get(row["person_key"])
         told.append(
             PersonScore(
@@ -127,14 +142,26 @@ def _people(
                 points=row["points"],
                 final=row["final"],
                 provisional=row["provisional"],
-                rank=row["place"],
+                rank=row["place"] or 0,
                 of=row["place_of"],
                 cases=row["cases"],
                 entries=row["entries"],
-                note=text("note-posting-changed") if member and member.changed else "",
+                grade=grade_name(policy, row["grade"]),
+                note="; ".join(_notes(policy, row, changed=member is not None and member.changed)),
+                state=row["state"],
+                places={
+                    group_name(policy, group): (place, of)
+                    for group, (place, of) in json.loads(row["places"]).items()
+                },
             )
         )
     return told
+
+
+def _notes(policy: Policy, row: Mapping[str, Any], *, changed: bool) -> list[str]:
+    """Return what a reader of a person's total must know: why there is none, why the grade, a changed post."""
+    notes = [outcome_words(policy, row["state"], row["reason"]), reason_words(policy, row["grade_reason"])]
+    return [each for each in notes if each] + ([text("note-posting-changed")] if changed else [])
 
 
 def _indicators(policy: Policy, rows: Sequence[Mapping[str, Any]]) -> list[IndicatorValue]:
@@ -151,19 +178,31 @@ def _indicators(policy: Policy, rows: Sequence[Mapping[str, Any]]) -> list[Indic
             points=row["points"],
             provisional=row["provisional"],
             entries=row["entries"],
-            note=text("note-assumed") if nodes[row["indicator"]].assumed else "",
+            note=_indicator_note(policy, nodes[row["indicator"]], row),
+            state=row["state"],
+            unit=nodes[row["indicator"]].unit,
         )
         for row in ranked
     ]
 
 
+def _indicator_note(policy: Policy, node: Indicator, row: Mapping[str, Any]) -> str:
+    notes = [outcome_words(policy, row["state"], row["reason"])]
+    notes += [text("note-assumed")] if node.assumed else []
+    return "; ".join(each for each in notes if each)
+
+
 def _entries(
-    connection: sa.Connection, office: str, rows: Sequence[sa.Row[Any]], names: Mapping[str, str]
+    connection: sa.Connection,
+    office: str,
+    policy: Policy,
+    rows: Sequence[sa.Row[Any]],
+    names: Mapping[str, str],
 ) -> list[Entry]:
     kinds = sorted({row.item_kind for row in rows})
     places = {kind: fact_versions.locators(connection, ENTITIES[kind], office) for kind in kinds}
-    void = sorted({row.reason for row in rows if row.state == "void"})
-    reasons = {reason: text(f"reason-{reason}") for reason in void}
+    reasons = {each: line_words(*each) for each in {(row.state, row.reason) for row in rows}}
+    told = {each: remark(policy, *each) for each in {(row.factors, row.caps) for row in rows}}
     return [
         Entry(
             entry_id=row.entry_id,
@@ -182,7 +221,9 @@ def _entries(
             points=row.points,
             withheld=row.withheld,
             state=row.state,
-            reason=reasons.get(row.reason, row.reason),
+            reason="; ".join(
+                each for each in (reasons[row.state, row.reason], told[row.factors, row.caps]) if each
+            ),
             evidence=places[row.item_kind].get(row.item_key, ""),
         )
         for row in rows
@@ -200,6 +241,8 @@ def _rules(policy: Policy) -> list[RuleText]:
             points=int(row.points * SCALE),
             cite=row.cite,
             assumed=row.assumed,
+            since=row.since,
+            until=row.until,
         )
         for row in policy.points
     ]
@@ -231,10 +274,14 @@ def _notices(
     connection: sa.Connection, office: str, policy: Policy, period: Period, run: Mapping[str, Any]
 ) -> list[str]:
     """Say what a reader must know before he trusts a number."""
-    told = [text("notice-gate", gate=policy.file.gate.label)]
+    told = [text("notice-gate", gate=each.label) for each in policy.gates]
     if run.get("incomplete"):
         told.insert(0, text("notice-incomplete", sources="、".join(run["incomplete"])))
-    if fact_versions.last_recorded(connection, office) > run["facts_at"]:
+    closed = find_closed(connection, office, policy.id, period.id)
+    if closed is not None:
+        at = moment(closed.closed_at).astimezone(SHANGHAI).date()
+        told.insert(0, text("notice-closed", period=period.id, at=at, receipt=closed.receipt_hash))
+    elif fact_versions.last_recorded(connection, office) > run["facts_at"]:
         told.insert(0, text("notice-newer-facts"))
     if any(row.assumed for row in policy.points):
         told.append(text("notice-assumed"))

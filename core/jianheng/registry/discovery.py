@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import Distribution, EntryPoint, distributions
 from pathlib import Path
+from typing import Any
 
 from jianheng.boundary import Boundary
 from jianheng.config.faults import nearest
@@ -64,7 +65,7 @@ def discover(
     for claim in sorted(claims, key=lambda each: (each.entry.name, not each.ours, each.distribution)):
         reason = claim.reason or _refusal(claim, claims, allowed, disabled)
         plugins.append(_plugin(claim, reason) if reason else _load(claim, timeout_s))
-    return _without_rival_policies(plugins)
+    return _without_rivals(plugins)
 
 
 def unknown_names(
@@ -170,6 +171,7 @@ def _load(claim: _Claim, timeout_s: float) -> Plugin:
         sources=given.sources,
         targets=given.targets,
         folders=folders,
+        calendars=given.calendars,
         notices=notices,
     )
 
@@ -191,33 +193,37 @@ def _policies(plugin: str, given: tuple[Path, ...]) -> tuple[Mapping[str, Path],
     return folders, tuple(notices)
 
 
-def _without_rival_policies(plugins: list[Plugin]) -> tuple[Plugin, ...]:
-    """Take away policies that two plugins bring: ours stand, of others neither does."""
-    holders: dict[str, list[Plugin]] = {}
-    for plugin in plugins:
-        for policy in plugin.folders:
-            holders.setdefault(policy, []).append(plugin)
-    return tuple(_keep(plugin, holders) for plugin in plugins)
+def _without_rivals(plugins: Iterable[Plugin]) -> tuple[Plugin, ...]:
+    """Take away policies and calendars that two plugins bring: ours stand, of others neither does."""
+    found = list(plugins)
+    for brought in ("folders", "calendars"):
+        holders: dict[str, list[Plugin]] = {}
+        for plugin in found:
+            for name in getattr(plugin, brought):
+                holders.setdefault(name, []).append(plugin)
+        found = [_keep(plugin, brought, holders) for plugin in found]
+    return tuple(found)
 
 
-def _keep(plugin: Plugin, holders: Mapping[str, list[Plugin]]) -> Plugin:
-    rivals = {policy: [each for each in holders[policy] if each is not plugin] for policy in plugin.folders}
+def _keep(plugin: Plugin, brought: str, holders: Mapping[str, list[Plugin]]) -> Plugin:
+    held: Mapping[str, Path] = getattr(plugin, brought)
+    rivals = {name: [each for each in holders[name] if each.id != plugin.id] for name in held}
     if plugin.distribution == OURS:
         rivals = {
-            policy: [each for each in found if each.distribution == OURS] for policy, found in rivals.items()
+            name: [each for each in found if each.distribution == OURS] for name, found in rivals.items()
         }
     notices = tuple(
         problem(
-            "plugin-policy-twice",
-            policy=policy,
+            "plugin-policy-twice" if brought == "folders" else "plugin-calendar-twice",
+            policy=name,
             plugins=", ".join(sorted({plugin.id, *(each.id for each in found)})),
-            folder=plugin.folders[policy].name,
+            folder=held[name].name,
         )
-        for policy, found in rivals.items()
+        for name, found in rivals.items()
         if found
     )
-    kept = {policy: folder for policy, folder in plugin.folders.items() if not rivals[policy]}
-    return replace(plugin, folders=kept, notices=(*plugin.notices, *notices))
+    changed: dict[str, Any] = {brought: {name: path for name, path in held.items() if not rivals[name]}}
+    return replace(plugin, notices=(*plugin.notices, *notices), **changed)
 
 
 def _plugin(claim: _Claim, reason: Problem | None) -> Plugin:

@@ -15,7 +15,12 @@ from jianheng.contract import SourceFactory, TargetFactory
 from jianheng.errors import StopError
 from jianheng.registry.manifest import Kind, Manifest
 
-HOOKS: Mapping[Kind, str] = {"source": "sources", "target": "targets", "policies": "policies"}
+HOOKS: Mapping[Kind, str] = {
+    "source": "sources",
+    "target": "targets",
+    "policies": "policies",
+    "calendars": "calendars",
+}
 """The hook by which a plugin of a kind gives what it has."""
 
 
@@ -26,6 +31,7 @@ class Registered:
     sources: Mapping[str, SourceFactory] = field(default_factory=dict)
     targets: Mapping[str, TargetFactory] = field(default_factory=dict)
     folders: tuple[Path, ...] = ()
+    calendars: Mapping[str, Path] = field(default_factory=dict)
 
 
 def register(manifest: Manifest, module: ModuleType) -> Registered:
@@ -55,6 +61,7 @@ def register(manifest: Manifest, module: ModuleType) -> Registered:
         sources=_factories(manifest, "source", manager.hook.sources()),
         targets=_factories(manifest, "target", manager.hook.targets()),
         folders=_folders(manifest, manager.hook.policies()),
+        calendars=_calendars(manifest, manager.hook.calendars()),
     )
 
 
@@ -98,6 +105,19 @@ def _folders(manifest: Manifest, results: Sequence[object]) -> tuple[Path, ...]:
             raise _wrong(manifest, "policies", each, "Path")
     # fspath first: a subclass may answer differently each time it is asked.
     return tuple(Path(os.fspath(each)) for each in given)
+
+
+def _calendars(manifest: Manifest, results: Sequence[object]) -> dict[str, Path]:
+    if "calendars" not in manifest.kind:
+        return {}
+    given = results[0] if len(results) == 1 else None
+    if not isinstance(given, Mapping):
+        raise _wrong(manifest, "calendars", given, "Mapping[str, Path]")
+    files = dict(given)
+    for name, file in files.items():
+        if not isinstance(name, str) or not isinstance(file, Path):
+            raise _wrong(manifest, "calendars", file, "Mapping[str, Path]")
+    return {str(name): Path(os.fspath(file)) for name, file in files.items()}
 
 
 def _wrong(manifest: Manifest, kind: Kind, given: object, wanted: str) -> StopError:

@@ -19,7 +19,7 @@ from jianheng.messages import PARTS, add_texts
 MANIFEST = "adapter.toml"
 TEXTS = "messages.toml"
 
-Kind = Literal["source", "target", "policies"]
+Kind = Literal["source", "target", "policies", "calendars"]
 Maturity = Literal["bronze", "silver", "gold"]
 Text = Annotated[str, Field(min_length=1, max_length=200)]
 Texts = Annotated[tuple[Text, ...], Field(strict=False)]

@@ -22,6 +22,7 @@ class Plugin:
         origin: the folder its manifest stands in.
         notices: single things it brought that were set aside, such as a broken policy folder.
         folders: the policy packs it brings, by policy id.
+        calendars: the files of the working calendars it brings, by name.
     """
 
     id: str
@@ -43,6 +44,7 @@ class Plugin:
     sources: Mapping[str, SourceFactory] = field(default_factory=dict, repr=False, compare=False)
     targets: Mapping[str, TargetFactory] = field(default_factory=dict, repr=False, compare=False)
     folders: Mapping[str, Path] = field(default_factory=dict, repr=False)
+    calendars: Mapping[str, Path] = field(default_factory=dict, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,4 +98,9 @@ class Registry:
     def policy_folders(self) -> dict[str, Path]:
         """Return the policy packs of all enabled plugins, by policy id."""
         both = [item for each in self.plugins if each.enabled for item in each.folders.items()]
+        return dict(sorted(both))
+
+    def calendar_files(self) -> dict[str, Path]:
+        """Return the working calendars of all enabled plugins, by name."""
+        both = [item for each in self.plugins if each.enabled for item in each.calendars.items()]
         return dict(sorted(both))

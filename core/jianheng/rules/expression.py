@@ -4,15 +4,31 @@ Parsing and printing are sqlglot's. Only what stands in the white list below pas
 does not exist is an error with the nearest one named. Domain functions:
 
 - ``prefix(column, 'x', ...)``: a code that begins with any of these.
+- ``in_tree(column, 'x', ...)``: one of these codes, or one below it in the column's catalogue.
 - ``contains(column, 'x')``: a multi-value text that holds this code.
 - ``attr('name')``: an attribute that core does not know, as text.
-- ``has_document('template', ...)``, ``missing_document('template', ...)``: the case has any / none of these.
+- ``has_document('a|b', ...)``, ``missing_document(...)``: the case has any / none of these templates.
+- ``has_documents('a|b', 'c')``, ``missing_documents(...)``: the case has every one / lacks at least one of a
+  set; ``|`` separates alternatives.
 - ``has_event('kind', ...)``: the case has an event of any of these kinds.
-- ``linked(condition)``: a linked case, in either direction, meets the condition; one step, not further.
+- ``linked(condition)``, ``linked(condition, 'chain')``: a linked case, in either direction, meets the
+  condition; one step, or any number of steps.
+- ``linked_suspect(condition)``: the same for the same suspect (by ``suspect_no``) in a linked case.
+- ``workdays_between(a, b)``: working days after ``a`` up to and with ``b``; negative where ``b`` is earlier.
+- ``days_between(a, b)``: days from ``a`` to ``b``.
+- ``months(column)``: months of a sentence told as ``3年6个月``, ``有期徒刑10个月``, ``P3Y6M`` or ``42``; empty
+  where it is told otherwise.
+- ``role_on(person, day)``, ``post_level_on(...)``, ``class_on(...)``: what the person's posting of that day says.
+- ``parameter('group.name')``: the number in force on the item's day.
+- ``listed(column, 'group.name')``: the code is in the list in force on the item's day.
+
+A function that cannot answer (a day outside the working calendar, a parameter without a value) stops the
+rule; ``and``, ``or`` and ``case`` are read from left to right, so a condition before it can keep it from
+being asked.
 """
 
-import difflib
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import sqlglot
@@ -20,7 +36,13 @@ from sqlglot import exp
 from sqlglot.errors import SqlglotError
 
 from jianheng.errors import Problem, problem
+from jianheng.rules.catalogues import nearest
+from jianheng.rules.functions import MAKERS, OUTERMOST, can_fail, days_from
+from jianheng.rules.kinds import DAYS, OF_FUNCTION, Kind, alike, is_day, is_moment, kind_of, kind_word
+from jianheng.rules.place import Context, Place, Span
 from jianheng.rules.views import View, view
+
+__all__ = ["FUNCTIONS", "Compiled", "Context", "Span", "compile_expression", "compile_over"]
 
 _ALLOWED: tuple[type[exp.Expr], ...] = (
     exp.And,
@@ -50,163 +72,191 @@ _ALLOWED: tuple[type[exp.Expr], ...] = (
     exp.Neg,
     exp.Anonymous,
 )
-FUNCTIONS = ("prefix", "contains", "attr", "has_document", "missing_document", "has_event", "linked")
+_COMPARISONS = (exp.EQ, exp.NEQ, exp.GT, exp.GTE, exp.LT, exp.LTE, exp.Between, exp.In)
+FUNCTIONS = tuple(OF_FUNCTION)
+"""The names of the domain functions."""
+
+_NOWHERE = Context()
+_MOST_NODES = 8_000
 
 
-class _WrongError(Exception):
-    """An expression breaks a rule of the language."""
+@dataclass(frozen=True, slots=True)
+class Compiled:
+    """An expression as SQL.
 
-    def __init__(self, told: Problem) -> None:
-        super().__init__(told.code)
-        self.problem = told
+    Attributes:
+        sql: over the alias ``t``.
+        tree: the expression as parsed.
+        kind: what it gives, where its form tells.
+        can_fail: whether it may stop the statement for records that it should never be asked of.
+    """
+
+    sql: str
+    tree: exp.Expr
+    kind: Kind | None
+    can_fail: bool
 
 
-def compile_expression(text: str, grain: str, where: str, over: View | None = None) -> str | Problem:
-    """Return an expression as DuckDB SQL (alias ``t``), or what is wrong with it.
+def compile_expression(
+    text: str, grain: str, where: str, over: View | None = None, context: Context = _NOWHERE
+) -> str | Problem:
+    """Return an expression as DuckDB SQL (alias ``t``), or the first thing wrong with it.
 
     It speaks of the view of the grain, or of ``over`` where fewer columns are there yet.
     """
+    done = compile_over(text, over or view(grain), where, context)
+    return done[0] if isinstance(done, list) else done.sql
+
+
+def compile_over(text: str, over: View, where: str, context: Context = _NOWHERE) -> Compiled | list[Problem]:
+    """Return an expression over a view as DuckDB SQL (alias ``t``), or everything wrong with it."""
+
+    def syntax(told: str, shown: str = text) -> list[Problem]:
+        return [problem("rule-syntax", where=where, text=shown, told=told)]
+
     try:
         parsed = sqlglot.parse(text, dialect="duckdb")
         if len(parsed) != 1 or parsed[0] is None:
-            return problem("rule-syntax", where=where, text=text, told="one expression is wanted")
-        return _compile(parsed[0], over or view(grain), "t", where).sql(dialect="duckdb", comments=False)
-    except _WrongError as wrong:
-        return wrong.problem
+            return syntax("one expression is wanted")
+        place = Place(over, OUTERMOST, where, context, [], _compile)
+        made = _compile(parsed[0], place)
+        if place.problems:
+            return place.problems
+        sql = made.sql(dialect="duckdb", comments=False)
+        return Compiled(sql, parsed[0], kind_of(parsed[0], over), can_fail(made))
     except SqlglotError as error:
-        return problem("rule-syntax", where=where, text=text, told=str(error).splitlines()[0])
+        return syntax(str(error).splitlines()[0])
     except RecursionError:
-        return problem("rule-syntax", where=where, text=f"{text[:60]}…", told="nested too deeply")
+        return syntax("nested too deeply", f"{text[:60]}…")
 
 
-def _compile(tree: exp.Expr, over: View, alias: str, where: str) -> exp.Expr:
-    def visit(node: exp.Expr) -> exp.Expr:
-        if isinstance(node, exp.Anonymous | exp.StartsWith | exp.Contains | exp.ArrayContains):
-            return _function(node, over, alias, where)
-        if not isinstance(node, _ALLOWED):
-            raise _WrongError(problem("rule-not-allowed", where=where, what=node.sql(dialect="duckdb")))
-        if isinstance(node, exp.In) and not node.expressions:  # a subquery, a list column, or nothing
-            raise _WrongError(problem("rule-not-allowed", where=where, what=node.sql(dialect="duckdb")))
-        if isinstance(node, exp.Column):
-            return _column(node, over, alias, where)
-        return type(node)(**{name: part(value) for name, value in node.args.items()})
+def _compile(node: exp.Expr, place: Place) -> exp.Expr:  # noqa: PLR0911 one for each form
+    if isinstance(node, exp.Anonymous | exp.StartsWith | exp.Contains | exp.ArrayContains):
+        return _function(node, place)
+    if not isinstance(node, _ALLOWED):
+        return place.refuse("rule-not-allowed", what=node.sql(dialect="duckdb"))
+    if isinstance(node, exp.In) and not node.expressions:  # a subquery, a list column, or nothing
+        return place.refuse("rule-not-allowed", what=node.sql(dialect="duckdb"))
+    if isinstance(node, exp.Column):
+        return place.column(node)
+    if isinstance(node, exp.And | exp.Or):
+        return _in_order(node, place)
+    if isinstance(node, exp.Add | exp.Sub):
+        return _sum(node, place)
+    if isinstance(node, _COMPARISONS):
+        return _comparison(node, place)
+    if isinstance(node, exp.Case) and node.this is not None:
+        _check_compared(node.this, [each.this for each in node.args.get("ifs", [])], node, place)
+    return _parts(node, place)
 
+
+def _parts(node: exp.Expr, place: Place) -> exp.Expr:
     def part(value: Any) -> Any:
         if isinstance(value, list):
             return [part(each) for each in value]
-        return visit(value) if isinstance(value, exp.Expr) else value
+        return _compile(value, place) if isinstance(value, exp.Expr) else value
 
-    return visit(tree)
-
-
-def _column(node: exp.Column, over: View, alias: str, where: str) -> exp.Expr:
-    if node.table:
-        raise _WrongError(problem("rule-not-allowed", where=where, what=node.sql(dialect="duckdb")))
-    name = node.name
-    if name not in over.columns:
-        nearest = difflib.get_close_matches(name, over.columns, 1)
-        told = nearest[0] if nearest else "、".join(over.columns[:8]) + "…"
-        raise _WrongError(
-            problem("rule-unknown-column", where=where, name=name, grain=over.grain, nearest=told)
-        )
-    return exp.column(name, table=alias)
+    return type(node)(**{name: part(value) for name, value in node.args.items()})
 
 
-def _texts(arguments: Sequence[exp.Expr], name: str, where: str) -> list[str]:
-    if not arguments or not all(isinstance(each, exp.Literal) and each.is_string for each in arguments):
-        raise _WrongError(problem("rule-wrong-arguments", where=where, function=name))
-    return [str(each.this) for each in arguments]
-
-
-def _function(node: exp.Expr, over: View, alias: str, where: str) -> exp.Expr:
+def _function(node: exp.Expr, place: Place) -> exp.Expr:
     if isinstance(node, exp.Anonymous):
         name, arguments = str(node.this).lower(), list(node.expressions)
     else:  # sqlglot knows these two by names of its own
         name = type(node).__name__.lower()
         arguments = [each for each in node.args.values() if isinstance(each, exp.Expr)]
         name = {"startswith": "prefix", "arraycontains": "contains"}.get(name, name)
-    make = _MAKERS.get(name)
+    make = MAKERS.get(name)
     if make is None:
-        nearest = difflib.get_close_matches(name, FUNCTIONS, 1, cutoff=0)
-        raise _WrongError(problem("rule-unknown-function", where=where, name=name, nearest="".join(nearest)))
-    return make(arguments, over, alias, where)
+        return place.refuse("rule-unknown-function", name=name, nearest=nearest(name, FUNCTIONS))
+    return make(place, arguments)
 
 
-def _prefix(arguments: list[exp.Expr], over: View, alias: str, where: str) -> exp.Expr:
-    if len(arguments) < 2 or not isinstance(arguments[0], exp.Column):  # noqa: PLR2004
-        raise _WrongError(problem("rule-wrong-arguments", where=where, function="prefix"))
-    column = _column(arguments[0], over, alias, where)
-    starts = [
-        exp.func("starts_with", column.copy(), exp.Literal.string(start))
-        for start in _texts(arguments[1:], "prefix", where)
-    ]
-    return exp.paren(exp.or_(*starts))
+def _in_order(node: exp.And | exp.Or, place: Place) -> exp.Expr:
+    """Keep what may fail from being asked where what stands before it has decided: engines reorder conditions."""
+    parts = [_compile(each, place) for each in _joined(node, type(node))]
+    joined = exp.and_(*parts) if isinstance(node, exp.And) else exp.or_(*parts)
+    if not any(can_fail(each) for each in parts[1:]):
+        return joined
+    told = exp.case()
+    for part in parts[:-1]:
+        decides = part if isinstance(node, exp.Or) else exp.not_(exp.paren(part))
+        told = told.when(decides, exp.true() if isinstance(node, exp.Or) else exp.false())
+    made = told.else_(joined)
+    if sum(1 for _ in made.walk()) > _MOST_NODES:  # every level of such conditions doubles what is in it
+        shown = node.sql(dialect="duckdb")[:60]
+        return place.refuse("rule-syntax", text=f"{shown}…", told="nested too deeply")
+    return made
 
 
-def _contains(arguments: list[exp.Expr], over: View, alias: str, where: str) -> exp.Expr:
-    if len(arguments) != 2 or not isinstance(arguments[0], exp.Column):  # noqa: PLR2004
-        raise _WrongError(problem("rule-wrong-arguments", where=where, function="contains"))
-    column = _column(arguments[0], over, alias, where)
-    return exp.func("contains", column, exp.Literal.string(_texts(arguments[1:], "contains", where)[0]))
+def _joined(node: exp.Expr, form: type[exp.Expr]) -> Iterator[exp.Expr]:
+    """Yield what one word joins, in order, whatever parentheses stand around it."""
+    inner = node.unnest() if isinstance(node, exp.Paren) else node
+    if isinstance(inner, form):
+        yield from _joined(inner.this, form)
+        yield from _joined(inner.expression, form)
+    else:
+        yield node
 
 
-def _attr(arguments: list[exp.Expr], over: View, alias: str, where: str) -> exp.Expr:
-    names = _texts(arguments, "attr", where)
-    if len(names) != 1 or set(names[0]) & set('"\\') or "attributes" not in over.columns:
-        raise _WrongError(problem("rule-wrong-arguments", where=where, function="attr"))
-    path = exp.Literal.string(f'$."{names[0]}"')
-    return exp.func("json_extract_string", exp.column("attributes", table=alias), path)
+def _sum(node: exp.Expr, place: Place) -> exp.Expr:
+    """Sums of days: engines disagree on what a day less a day is, and on a moment and a number of days."""
+    left, right = kind_of(node.this, place.over), kind_of(node.expression, place.over)
+    made = _parts(node, place)
+    if isinstance(node, exp.Sub) and left in DAYS and right in DAYS:
+        return days_from(_as_day(made.expression, right), _as_day(made.this, left))
+    made.set("this", _as_day(made.this, left))
+    made.set("expression", _as_day(made.expression, right))
+    return made
 
 
-def _exists(
-    table: str, column: str, arguments: list[exp.Expr], name: str, alias: str, where: str
-) -> exp.Expr:
-    codes = [exp.Literal.string(code) for code in _texts(arguments, name, where)]
-    inner = exp.select("1").from_(f"{table} AS x")
-    inner = inner.where(exp.column("case_no", "x").eq(exp.column("case_no", alias)))
-    return exp.Exists(this=inner.where(exp.column(column, "x").isin(*codes)))
+def _as_day(compiled: exp.Expr, kind: Kind | None) -> exp.Expr:
+    return exp.cast(compiled, "DATE") if kind == "moment" else compiled
 
 
-def _needs_case(over: View, name: str, where: str) -> None:
-    if "case_no" not in over.columns:
-        raise _WrongError(problem("rule-wrong-arguments", where=where, function=name))
+def _comparison(node: exp.Expr, place: Place) -> exp.Expr:
+    if isinstance(node, exp.Between):
+        others = [node.args["low"], node.args["high"]]
+    else:
+        others = node.expressions if isinstance(node, exp.In) else [node.expression]
+    _check_compared(node.this, others, node, place)
+    kinds = [kind_of(each, place.over) for each in (node.this, *others)]
+    made = _parts(node, place)
+    day = next((kind for kind in kinds if kind in DAYS), None)
+    if day is None:
+        return made
+    for literal in [
+        made.this,
+        *made.args.get("expressions", []),
+        *map(made.args.get, ("expression", "low", "high")),
+    ]:
+        if isinstance(literal, exp.Literal) and literal.is_string:
+            literal.replace(exp.cast(literal.copy(), "DATE" if day == "day" else "TIMESTAMP"))
+    return made
 
 
-def _has_document(arguments: list[exp.Expr], over: View, alias: str, where: str) -> exp.Expr:
-    _needs_case(over, "has_document", where)
-    return _exists("fact_document", "template_code", arguments, "has_document", alias, where)
+def _check_compared(left: exp.Expr, others: list[exp.Expr], node: exp.Expr, place: Place) -> None:
+    """Note what can never be equal: unlike kinds, texts that are no day, codes of no catalogue."""
+    kind = kind_of(left, place.over)
+    for other in others:
+        against = kind_of(other, place.over)
+        if kind is not None and against is not None and not alike(kind, against):
+            words = {"one": kind_word(kind), "other": kind_word(against)}
+            place.refuse("rule-unlike", what=node.sql(dialect="duckdb"), **words)
+        for one, text in ((kind, other), (against, left)):
+            _check_literal(one, text, node, place)
+        for of, text in ((place.origin(left), other), (place.origin(other), left)):
+            if not isinstance(node, exp.Between):
+                place.check_code(of, text)
 
 
-def _missing_document(arguments: list[exp.Expr], over: View, alias: str, where: str) -> exp.Expr:
-    return exp.not_(_has_document(arguments, over, alias, where))
-
-
-def _has_event(arguments: list[exp.Expr], over: View, alias: str, where: str) -> exp.Expr:
-    _needs_case(over, "has_event", where)
-    return _exists("fact_event", "kind", arguments, "has_event", alias, where)
-
-
-def _linked(arguments: list[exp.Expr], over: View, alias: str, where: str) -> exp.Expr:
-    _needs_case(over, "linked", where)
-    if alias != "t" or len(arguments) != 1:  # one step: what is scored again after a change looks no further
-        raise _WrongError(problem("rule-wrong-arguments", where=where, function="linked"))
-    condition = _compile(arguments[0], view("case"), "o", where)
-    inner = (
-        exp.select("1")
-        .from_("v_link AS l")
-        .join("v_case AS o", on="o.case_no = l.other_case_no")
-        .where(exp.column("case_no", "l").eq(exp.column("case_no", alias)))
-        .where(condition)
-    )
-    return exp.Exists(this=inner)
-
-
-_MAKERS: dict[str, Callable[[list[exp.Expr], View, str, str], exp.Expr]] = {
-    "prefix": _prefix,
-    "contains": _contains,
-    "attr": _attr,
-    "has_document": _has_document,
-    "missing_document": _missing_document,
-    "has_event": _has_event,
-    "linked": _linked,
-}
+def _check_literal(kind: Kind | None, other: exp.Expr, node: exp.Expr, place: Place) -> None:
+    if not isinstance(other, exp.Literal) or not other.is_string or kind is None or kind == "text":
+        return
+    if kind in DAYS:
+        if not (is_day if kind == "day" else is_moment)(str(other.this)):
+            place.refuse("rule-no-such-day", text=str(other.this))
+    else:
+        place.refuse(
+            "rule-unlike", what=node.sql(dialect="duckdb"), one=kind_word(kind), other=kind_word("text")
+        )

@@ -4,15 +4,27 @@ A view has one row per key of its grain, whatever it is joined with: every join 
 so a case with three suspects stays one case.
 """
 
+import re
+from collections.abc import Collection
 from dataclasses import dataclass
 from functools import cache
 from typing import Literal, get_args
 
 from jianheng.facts.entities import ENTITIES
-from jianheng.facts.entity import Entity
+from jianheng.facts.entity import Column, Entity
 
-Grain = Literal["case", "document", "approval", "event", "declaration", "suspect", "personnel_record"]
-"""What can be counted: 件, 份, 次, 次, 项, 人, 项."""
+Grain = Literal[
+    "case",
+    "document",
+    "approval",
+    "event",
+    "declaration",
+    "suspect",
+    "personnel_record",
+    "finding",
+    "case_outcome",
+]
+"""What can be counted: 件, 份, 次, 次, 项, 人, 项, 个, 项."""
 
 GRAINS: tuple[str, ...] = get_args(Grain)
 
@@ -25,6 +37,14 @@ CASE_DERIVED = {
 }
 """Columns of the case view that are computed, with their Chinese names."""
 
+_DERIVED_COLUMNS: dict[str, Column] = {
+    "closed_on": Column("closed_on", CASE_DERIVED["closed_on"], "date"),
+    "suspect_count": Column("suspect_count", CASE_DERIVED["suspect_count"], "integer"),
+    "document_count": Column("document_count", CASE_DERIVED["document_count"], "integer"),
+    "archive_accepted_on": Column("archive_accepted_on", CASE_DERIVED["archive_accepted_on"], "date"),
+    "result_code": Column("result_code", CASE_DERIVED["result_code"], "code"),
+}
+
 NEEDED = (
     "case",
     "case_outcome",
@@ -36,11 +56,22 @@ NEEDED = (
     "archive_volume",
     "declaration",
     "participation",
+    "finding",
 )
 """Entities of a case that views read; all but the case itself hang on ``case_no``."""
 
 PERSONAL = ("person", "posting", "personnel_record")
 """Entities of people that views and attribution read."""
+
+OPTIONAL = {
+    "link": "v_link",
+    "chain": "v_chain",
+    "suspect": "v_suspect AS o",
+    "workday": "workday",
+    "code": "v_code_tree",
+    "posting": "v_posting",
+}
+"""What only some statements speak of, by the words that show it. ``suspect``: suspects of linked cases."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +82,17 @@ class View:
     grain: str
     key: str
     columns: tuple[str, ...]
+
+    def origin(self, name: str) -> tuple[str, Column]:
+        """Return the entity and the column that a column of this view comes from; KeyError when it has none."""
+        if name not in self.columns:
+            raise KeyError(name)
+        if name in ENTITIES[self.grain].names:
+            return self.grain, ENTITIES[self.grain].column(name)
+        of_case = name if self.grain == "case" else name.removeprefix("case_")
+        if of_case not in _DERIVED_COLUMNS:
+            return "case", ENTITIES["case"].column(of_case)
+        return "case_outcome" if of_case == "result_code" else "case", _DERIVED_COLUMNS[of_case]
 
 
 @cache
@@ -119,3 +161,82 @@ SELECT DISTINCT case_no, other_case_no FROM (
 ) WHERE case_no <> other_case_no
 """
 """Links between cases, in both directions, each pair once."""
+
+
+CHAIN_VIEW_SQL = """
+CREATE TEMP TABLE v_chain AS
+WITH RECURSIVE reached AS (
+  SELECT case_no, other_case_no FROM v_link
+  UNION
+  SELECT r.case_no, l.other_case_no FROM reached r JOIN v_link l ON l.case_no = r.other_case_no
+)
+SELECT case_no, other_case_no FROM reached WHERE case_no <> other_case_no
+"""
+"""Cases that links of any number lead to, in both directions, each pair once; ``v_link`` must be there."""
+
+CODE_TREE_SQL = """
+CREATE TEMP TABLE v_code_tree AS
+WITH RECURSIVE above AS (
+  SELECT catalogue, code, code AS ancestor FROM fact_code
+  UNION
+  SELECT a.catalogue, a.code, f.parent AS ancestor
+  FROM above a JOIN fact_code f ON f.catalogue = a.catalogue AND f.code = a.ancestor
+  WHERE f.parent IS NOT NULL AND f.parent <> ''
+)
+SELECT catalogue, code, ancestor FROM above
+"""
+"""Every code with itself and all above it; a circle of parents ends where it began."""
+
+
+def held_sql() -> str:
+    """Return the select of what each person's posting says, on spans of days that never overlap.
+
+    Columns: person_key, since, until (the day after the last; a day in the year 9999 where it lasts),
+    unit_code, department_key, role, post_level, staff_class. Where two postings hold on a day, the one begun
+    later wins, of those begun on one day the one whose key comes first.
+    """
+    return """
+WITH edge AS (
+  SELECT person_key, valid_from AS day FROM fact_posting
+  UNION
+  SELECT person_key, valid_to + 1 AS day FROM fact_posting WHERE valid_to IS NOT NULL
+),
+span AS (
+  SELECT person_key, day AS since,
+    coalesce(lead(day) OVER (PARTITION BY person_key ORDER BY day), CAST('9999-12-31' AS DATE)) AS until
+  FROM edge
+),
+ranked AS (
+  SELECT s.person_key, s.since, s.until, p.unit_code, p.department_key, p.role, p.post_level, p.staff_class,
+    row_number() OVER (PARTITION BY s.person_key, s.since ORDER BY p.valid_from DESC, p.posting_key) AS place
+  FROM span s JOIN fact_posting p ON p.person_key = s.person_key
+    AND p.valid_from <= s.since AND (p.valid_to IS NULL OR p.valid_to >= s.since)
+)
+SELECT person_key, since, until, unit_code, department_key, role, post_level, staff_class
+FROM ranked WHERE place = 1
+"""
+
+
+def other_views_sql() -> tuple[str, ...]:
+    """Return the statements that make the view of every other grain; ``v_case`` must be there."""
+    return (LINK_VIEW_SQL, *(grain_view_sql(grain) for grain in GRAINS if grain != "case"))
+
+
+def optional_views_sql(uses: Collection[str]) -> tuple[str, ...]:
+    """Return the statements that make what only some conditions use; the other views must be there.
+
+    ``code`` reads ``fact_code``. The table ``workday`` is made by the caller, from a working calendar.
+    """
+    made = {
+        "chain": CHAIN_VIEW_SQL,
+        "code": CODE_TREE_SQL,
+        "posting": f"CREATE TEMP TABLE v_posting AS {held_sql()}",
+    }
+    return tuple(statement for name, statement in made.items() if name in uses)
+
+
+def uses(*statements: str) -> frozenset[str]:
+    """Return which of :data:`OPTIONAL` statements speak of; a chain is made of links."""
+    told = " ".join(statements)
+    found = {name for name, word in OPTIONAL.items() if re.search(rf"\b{word}\b", told)}
+    return frozenset(found | ({"link"} if "chain" in found else set()))

@@ -1,182 +1,145 @@
-"""Worked examples beside a policy: small worlds that law people write, and what they must give.
+"""Running a policy's worked examples: what each must give, and whether they show every threshold and every change."""
 
-An example names its people and facts under the canonical names; keys and the unit may be left out.
-It states totals in points per person, and may state single entries. The facts go through the same
-checks as synced ones, so a misspelt column is an error here too.
-"""
-
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from typing import Any
 
-import pyarrow as pa
-from pydantic import BaseModel, ConfigDict, Field
-
 from jianheng.errors import JianhengError, Problem, problem
-from jianheng.facts.convert import Fact, Reject, convert
-from jianheng.facts.entities import ENTITIES
-from jianheng.scoring.kernel import FACT_ENTITIES, score
+from jianheng.scoring.coverage import uncovered
+from jianheng.scoring.evaluation import Evaluation, evaluate
+from jianheng.scoring.example_world import UNIT, Example, ExpectedEntry, Shown, facts_of, read_examples
+from jianheng.scoring.pack_files import FolderFiles
 from jianheng.scoring.period import period
 from jianheng.scoring.points import shown
 from jianheng.scoring.policy import Policy
-from jianheng.scoring.reading import build, read_toml
-from jianheng.store.bulk import arrow_type
-from jianheng.store.tables import FACTS
-
-UNIT = "990101"
-"""The made-up unit of every example."""
-
-
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class ExpectedEntry(_Strict):
-    """One entry that must be there: everything stated must hold."""
-
-    person: str
-    rule: str
-    points: Decimal | None = None
-    withheld: Decimal | None = None
-    state: str | None = None
-    reason: str | None = None
-
-
-class Example(_Strict):
-    """One worked example."""
-
-    name: str
-    period: str
-    cite: str = ""
-    people: dict[str, dict[str, Any]] = Field(min_length=1)
-    facts: dict[str, list[dict[str, Any]]]
-    points: dict[str, Decimal] = {}
-    final: dict[str, Decimal] = {}
-    entries: tuple[ExpectedEntry, ...] = ()
-
-
-class ExampleFile(_Strict):
-    """One file of examples."""
-
-    example: tuple[Example, ...] = Field(min_length=1)
 
 
 def check_examples(policy: Policy) -> tuple[int, list[Problem]]:
-    """Run every example of a policy; return how many there are and everything that does not hold."""
+    """Run every example of a policy; return how many there are and everything that does not hold or is not shown.
+
+    Whether every threshold and change is shown is asked only once all examples hold.
+    """
     count = 0
     found: list[Problem] = []
-    for path in sorted((policy.folder / "examples").glob("*.toml")):
-        where = f"{policy.folder.name}/examples/{path.name}"
-        data = read_toml(path, where)
-        if isinstance(data, Problem):
-            found.append(data)
+    seen: list[Shown] = []
+    for each in read_examples(FolderFiles(policy.folder)):
+        if isinstance(each, Problem):
+            found.append(each)
             continue
-        file = build(ExampleFile, data, where)
-        if isinstance(file, list):
-            found += file
-            continue
-        for example in file.example:
-            count += 1
-            found += _run(policy, example, f"{where} 「{example.name}」")
-    if count == 0:
+        count += 1
+        where, example = each
+        told = _run(policy, example, where)
+        if isinstance(told, Shown):
+            seen.append(told)
+            found += _differences(policy, example, told.evaluation, where)
+        else:
+            found += told
+    if count == 0 and not found:
         found.append(problem("example-none", policy=policy.id))
-    return count, found
+    return count, found or list(uncovered(policy, seen))
 
 
-def _run(policy: Policy, example: Example, where: str) -> list[Problem]:
-    facts, problems = _facts(example, where)
+def _run(policy: Policy, example: Example, where: str) -> Shown | list[Problem]:
+    facts, problems = facts_of(example, where)
     if problems:
         return problems
     try:
-        result = score(facts, policy, period(example.period), [UNIT])
+        window = period(example.period, policy.file.calendar)
+        return Shown(window, facts, evaluate(facts, policy, window, [UNIT]))
     except JianhengError as error:
         return [problem("example-stopped", where=where, told=error.problem.message().what)]
-    lines = [line for line in result.ledger.to_pylist() if line["rule_id"] != "-"]
-    found: list[Problem] = []
+
+
+def _differences(policy: Policy, example: Example, got: Evaluation, where: str) -> Iterator[Problem]:
+    lines = [line for line in got.ledger.to_pylist() if line["rule_id"] != "-"]
     for stated, states in ((example.points, ("final", "provisional")), (example.final, ("final",))):
         for person, wanted in stated.items():
-            got = sum(
+            held = sum(
                 line["points"] for line in lines if line["person_key"] == person and line["state"] in states
             )
-            if got != wanted * 1000:
-                entries = "; ".join(_told(line) for line in lines if line["person_key"] == person) or "—"
-                found.append(
-                    problem(
-                        "example-differs",
-                        where=where,
-                        person=person,
-                        wanted=wanted,
-                        got=shown(got),
-                        entries=entries,
-                    )
-                )
+            if _decimal(held) != wanted:
+                fields = {"person": person, "wanted": wanted, "got": shown(held)}
+                yield problem("example-differs", where=where, entries=_entries(lines, person), **fields)
     for entry in example.entries:
         if not any(_meets(entry, line) for line in lines):
-            told = "; ".join(_told(line) for line in lines if line["person_key"] == entry.person) or "—"
-            wanted_entry = entry.model_dump(mode="json", exclude_none=True)
-            found.append(problem("example-entry-missing", where=where, wanted=wanted_entry, entries=told))
-    return found
+            stated_entry = entry.model_dump(mode="json", exclude_none=True)
+            told = _entries(lines, entry.person)
+            yield problem("example-entry-missing", where=where, wanted=stated_entry, entries=told)
+    yield from _other_values(policy, example, got, where)
+    yield from _other_standings(policy, example, got, where)
+
+
+def _other_values(policy: Policy, example: Example, got: Evaluation, where: str) -> Iterator[Problem]:
+    known = {each.id for each in policy.file.indicators}
+    for indicator, people in example.indicators.items():
+        if indicator not in known:
+            yield problem("example-unknown-name", where=where, kind="indicator", name=indicator)
+            continue
+        values = [each for each in got.values if each.indicator == indicator]
+        for person, wanted in people.items():
+            held = [each for each in values if person in (each.person_key, f"{each.person_key}/{each.sheet}")]
+            if len(held) != 1:
+                yield _which(where, person, [each.sheet for each in held])
+                continue
+            value = held[0]
+            same = (
+                value.points is not None and _decimal(value.points) == wanted
+                if isinstance(wanted, Decimal)
+                else value.state == wanted
+            )
+            if not same:
+                told = value.state if value.points is None else shown(value.points)
+                basis = "; ".join(f"{name} {number}" for name, number in value.basis)
+                because = basis or value.reason or "—"
+                fields = {"what": indicator, "person": person, "wanted": wanted, "got": told}
+                yield problem("example-value-differs", where=where, basis=because, **fields)
+
+
+def _other_standings(policy: Policy, example: Example, got: Evaluation, where: str) -> Iterator[Problem]:
+    bands = {each.id for each in policy.file.grades.bands} if policy.file.grades else set()
+    for what, stated in (("place", example.places), ("grade", example.grades)):
+        for person, wanted in stated.items():
+            held = [
+                each
+                for each in got.standings
+                if person in (each.person_key, f"{each.person_key}/{each.sheet}")
+            ]
+            if what == "grade" and wanted not in {*bands, ""}:
+                yield problem("example-unknown-name", where=where, kind="grade", name=wanted)
+            elif len(held) != 1:
+                yield _which(where, person, [each.sheet for each in held])
+            elif getattr(held[0], what) != wanted:
+                standing = held[0]
+                total = standing.state if standing.points is None else shown(standing.points)
+                because = " ".join(filter(None, (total, standing.reason, standing.grade_reason)))
+                fields = {"what": what, "person": person, "wanted": wanted, "got": getattr(standing, what)}
+                yield problem("example-value-differs", where=where, basis=because, **fields)
+
+
+def _which(where: str, person: str, sheets: list[str]) -> Problem:
+    told = "、".join(f"{person}/{sheet}" for sheet in sheets) or "—"
+    return problem("example-which-sheet", where=where, person=person, sheets=told)
+
+
+def _decimal(points: int) -> Decimal:
+    """Return 0.001 points as a decimal to compare with; whatever an example states, comparing is exact and safe."""
+    return Decimal(points).scaleb(-3)
 
 
 def _meets(entry: ExpectedEntry, line: Mapping[str, Any]) -> bool:
     if (line["person_key"], line["rule_id"]) != (entry.person, entry.rule):
         return False
     numbers = ((entry.points, line["points"]), (entry.withheld, line["withheld"]))
-    if any(wanted is not None and wanted * 1000 != got for wanted, got in numbers):
+    if any(wanted is not None and wanted != _decimal(got) for wanted, got in numbers):
         return False
     texts = ((entry.state, line["state"]), (entry.reason, line["reason"]))
     return all(wanted is None or wanted == got for wanted, got in texts)
 
 
+def _entries(lines: list[dict[str, Any]], person: str) -> str:
+    return "; ".join(_told(line) for line in lines if line["person_key"] == person) or "—"
+
+
 def _told(line: Mapping[str, Any]) -> str:
     reason = f" ({line['reason']})" if line["reason"] else ""
     return f"{line['rule_id']} {shown(line['points'])} {line['state']}{reason}"
-
-
-def _facts(example: Example, where: str) -> tuple[dict[str, pa.Table], list[Problem]]:
-    rows: dict[str, list[dict[str, Any]]] = {"person": [], "posting": []}
-    for name, told in example.people.items():
-        rows["person"].append(
-            {"person_key": name, "unit_code": told.get("unit_code", UNIT), "staff_no": name}
-        )
-        posting = {"posting_key": name, "person_key": name, "unit_code": UNIT, "valid_from": "2000-01-01"}
-        rows["posting"].append(posting | told)
-    problems = [
-        problem("example-unknown-entity", where=where, name=name, known="、".join(FACT_ENTITIES))
-        for name in example.facts
-        if name not in FACT_ENTITIES
-    ]
-    for name, given in example.facts.items():
-        rows.setdefault(name, []).extend(given)
-    tables: dict[str, pa.Table] = {}
-    for name in FACT_ENTITIES:
-        tables[name], faults = _table(name, rows.get(name, []), where)
-        problems += faults
-    return tables, problems
-
-
-def _table(name: str, rows: list[dict[str, Any]], where: str) -> tuple[pa.Table, list[Problem]]:
-    entity = ENTITIES[name]
-    facts: list[Fact] = []
-    problems: list[Problem] = []
-    for number, row in enumerate(rows, start=1):
-        filled = {entity.key.name: f"{name}-{number}", "_locator": f"{where} {name} {number}"}
-        if "unit_code" in entity.names:
-            filled["unit_code"] = UNIT
-        fact = convert(entity, filled | row)
-        if isinstance(fact, Reject):
-            problems += fact.problems
-        else:
-            facts.append(fact)
-    columns = list(zip(*(fact.values for fact in facts), strict=True)) if facts else [()] * len(entity.names)
-    kinds = [arrow_type(FACTS[name].c[column]) for column in entity.names]
-    table = {
-        column: pa.array(list(values), kind)
-        for column, values, kind in zip(entity.names, columns, kinds, strict=True)
-    }
-    fixed = {
-        "source": ["example"] * len(facts),
-        "content_hash": [fact.content_hash for fact in facts],
-        "locator": [fact.locator for fact in facts],
-    }
-    return pa.table(table | {key: pa.array(values, pa.string()) for key, values in fixed.items()}), problems

@@ -1,29 +1,44 @@
 """The kernel: facts and a policy in, the ledger out. Pure: no clock, network, randomness or order.
 
 One set-at-a-time plan on DuckDB over Arrow tables. Points are integers of 0.001 point; the only
-roundings are the coefficient (half up) and the split of a team's item, which gives every member the
-difference of two cumulative shares, so that the parts always sum to the whole.
+roundings are the product of an item's factors (half up) and the split of a team's item and of a cap,
+where each gets the difference of two cumulative sums, so that the parts always sum to the whole.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+import datetime as dt
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 import duckdb
 import pyarrow as pa
+import pyarrow.compute
 
 from jianheng.errors import StopError
 from jianheng.facts.entities import ENTITIES
-from jianheng.rules.views import GRAINS, LINK_VIEW_SQL, NEEDED, PERSONAL, case_view_sql, grain_view_sql
-from jianheng.scoring import plan_tables
+from jianheng.rules.views import NEEDED, PERSONAL
+from jianheng.scoring import plan, program
+from jianheng.scoring.engine import connection
 from jianheng.scoring.period import Period
-from jianheng.scoring.plan import LEDGER_SQL, STEPS
 from jianheng.scoring.policy import Policy
 from jianheng.store.bulk import arrow_type
-from jianheng.store.tables import FACTS
+from jianheng.store.tables import FACTS, LEDGER
 
-FACT_ENTITIES = (*NEEDED, *PERSONAL)
+FACT_ENTITIES = (*NEEDED, *PERSONAL, "rating", "code")
 """Every entity the kernel reads."""
+
+
+@dataclass(frozen=True, slots=True)
+class Spot:
+    """Where a line stands among caps: whose, by which rule, on which day."""
+
+    person_key: str
+    rule_id: str
+    day: dt.date
+
+
+Carry = Callable[[set[Spot]], pa.Table]
+"""Given where the lines of some cases stand, returns the lines elsewhere that share a cap with one of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +46,7 @@ class Scoring:
     """What the kernel found.
 
     Attributes:
-        ledger: one row per counted item and subject (``LEDGER_COLUMNS``), sorted.
+        ledger: one row per counted item and subject: ``entry_id`` and ``LEDGER_COLUMNS``, sorted.
         cases: how many cases were looked at.
     """
 
@@ -45,6 +60,9 @@ def score(
     period: Period,
     units: Sequence[str],
     source_order: Sequence[str] = (),
+    *,
+    only: Sequence[str] | None = None,
+    carry: Carry | None = None,
 ) -> Scoring:
     """Apply a policy to the facts of some cases.
 
@@ -54,33 +72,129 @@ def score(
         period: the window that items must fall into.
         units: unit codes whose people are scored.
         source_order: where two sources tell of the same record, the earlier one wins per column.
+        only: the case numbers whose items are scored ("" for what hangs on no case); None for all. The
+            facts may hold others, for conditions to look at.
+        carry: when only some cases are looked at: returns the lines elsewhere that share a cap with
+            theirs, to be granted anew together.
 
     Raises:
         StopError: the period begins before the policy is in force, or a rule failed or multiplied.
     """
-    if period.start < policy.file.since:
-        raise StopError("policy-not-in-force", policy=policy.id, since=policy.file.since, period=period.id)
-    with duckdb.connect() as engine:
-        engine.execute("SET threads = 2")
-        engine.execute("SET TimeZone = 'Asia/Shanghai'")
-        _load_facts(engine, facts, source_order)
-        _load_policy(engine, policy, units)
-        _make_items(engine, policy, period)
-        for statement in STEPS:
-            engine.execute(statement)
-        ledger = engine.sql(LEDGER_SQL).to_arrow_table()
+    with lines(facts, policy, period, units, source_order, only=only, carry=carry) as engine:
+        ordered = f"SELECT {plan.entry_id_sql()} AS entry_id, * FROM ledger ORDER BY {', '.join(_ORDER)}"
+        ledger = engine.sql(ordered).to_arrow_table()
         cases = engine.execute("SELECT count(*) FROM fact_case").fetchone()
     return Scoring(ledger, cases[0] if cases else 0)
 
 
+_ORDER = ("person_key", "day", "measure", "rule_id", "item_key", "sheet")
+
+
+def _carried(engine: duckdb.DuckDBPyConnection, carry: Carry | None) -> pa.Table:
+    if carry is None:
+        return pa.table({name: pa.array([], arrow_type(LEDGER.c[name])) for name in plan.LEDGER_COLUMNS})
+    spots = engine.execute(
+        "SELECT DISTINCT l.person_key, r.rule_id, l.day FROM line l JOIN rule_text r ON r.rule_no = l.rule_no"
+        " WHERE l.reason_no = 0"
+    ).fetchall()
+    return carry({Spot(*row) for row in spots})
+
+
 @contextmanager
-def _rule(policy: Policy, rule: str) -> Iterator[None]:
+def lines(
+    facts: Mapping[str, pa.Table],
+    policy: Policy,
+    period: Period,
+    units: Sequence[str],
+    source_order: Sequence[str] = (),
+    *,
+    only: Sequence[str] | None = None,
+    carry: Carry | None = None,
+) -> Iterator[duckdb.DuckDBPyConnection]:
+    """Open an engine whose view ``ledger`` gives what :func:`score` returns, neither named nor sorted."""
+    if period.start < policy.file.since:
+        raise StopError("policy-not-in-force", policy=policy.id, since=policy.file.since, period=period.id)
+    with open_world(facts, policy, source_order) as engine:
+        for name, table in program.tables(policy).items():
+            _put(engine, name, table)
+        _put(engine, "scope_unit", pa.table({"unit_code": pa.array(list(units), pa.string())}))
+        _put(engine, "period_row", pa.table({"start": pa.array([period.start], pa.date32())}))
+        if only is not None:
+            _put(engine, "scored_case", pa.table({"case_no": pa.array(list(only), pa.string())}))
+        for step in program.pricing(policy, period, some=only is not None):
+            run(engine, policy, step)
+            if step.name == "counted":
+                with _named(engine, policy, step):
+                    check_items(engine)
+        _put(engine, "carried", _carried(engine, carry))
+        for step in program.settling(policy):
+            run(engine, policy, step)
+        yield engine
+
+
+def _put(engine: duckdb.DuckDBPyConnection, name: str, table: pa.Table) -> None:
+    """Name a table; small ones are read where they lie, which a statement less for each makes quicker."""
+    if name in _NUMBERED or table.num_rows > _SMALL:
+        engine.register("arriving", table)
+        engine.execute(f"CREATE TEMP TABLE {name} AS SELECT * FROM arriving")
+        engine.unregister("arriving")
+    else:
+        engine.register(name, table)
+
+
+_NUMBERED = frozenset({"carried"})
+"""Tables whose rows are known by their ``rowid``."""
+_SMALL = 100_000
+
+
+def run(engine: duckdb.DuckDBPyConnection, policy: Policy, step: program.Step) -> None:
+    """Run one step.
+
+    Raises:
+        StopError: a rule of the policy fails on the facts; it is named.
+    """
+    with _named(engine, policy, step):
+        engine.execute(f"CREATE TEMP {'TABLE' if step.kept else 'VIEW'} {step.name} AS {step.select}")
+
+
+@contextmanager
+def _named(engine: duckdb.DuckDBPyConnection, policy: Policy, step: program.Step) -> Iterator[None]:
+    """Find out which of a step's rules failed."""
+    try:
+        yield
+    except duckdb.Error as error:
+        for name, select in step.rules:  # which one? each by itself
+            with rule(policy, name):
+                engine.execute(f"CREATE OR REPLACE TEMP TABLE probe AS {select}")
+        with rule(policy, step.name):
+            raise error from None
+
+
+@contextmanager
+def rule(policy: Policy, name: str) -> Iterator[None]:
     """Name the rule that fails: that it compares unlike things shows only when it meets the facts."""
     try:
         yield
     except duckdb.Error as error:
-        told = str(error).strip().splitlines()[0]
-        raise StopError("score-rule-failed", policy=policy.id, rule=rule, told=told) from None
+        told = (
+            str(error).strip().splitlines()[0].removeprefix("Invalid Input Error: ")
+        )  # what rules tell themselves
+        raise StopError("score-rule-failed", policy=policy.id, rule=name, told=told) from None
+
+
+@contextmanager
+def open_world(
+    facts: Mapping[str, pa.Table], policy: Policy, source_order: Sequence[str] = ()
+) -> Iterator[duckdb.DuckDBPyConnection]:
+    """Open an engine that holds the facts and every view that this policy's rules speak of."""
+    views = program.views(policy)
+    with connection() as engine:
+        _load_facts(engine, _with_codes(facts, policy), source_order, program.facts_in(policy))
+        if policy.workdays is not None:
+            _put(engine, "workday", policy.workdays)
+        for step in views:
+            run(engine, policy, step)
+        yield engine
 
 
 def case_states(facts: Mapping[str, pa.Table], policy: Policy, source_order: Sequence[str] = ()) -> pa.Table:
@@ -88,17 +202,12 @@ def case_states(facts: Mapping[str, pa.Table], policy: Policy, source_order: Seq
 
     Columns: case_no, unit_code, handler_key, category, accepted_on, closed_on, archive_accepted_on, due.
     """
-    with duckdb.connect() as engine:
-        _load_facts(engine, facts, source_order)
-        with _rule(policy, "closing"):
-            engine.execute(case_view_sql(policy.closing_sql))
-        engine.execute(LINK_VIEW_SQL)
-        with _rule(policy, "due_for_archive"):
-            return engine.sql(
-                "SELECT case_no, unit_code, coalesce(handler_key, '') AS handler_key, category, accepted_on,"
-                f" CAST(closed_on AS DATE) AS closed_on, archive_accepted_on, coalesce(({policy.due_sql or 'false'}), false) AS due"
-                " FROM v_case t ORDER BY case_no"
-            ).to_arrow_table()
+    with open_world(facts, policy, source_order) as engine, rule(policy, "due_for_archive"):
+        return engine.sql(
+            "SELECT case_no, unit_code, coalesce(handler_key, '') AS handler_key, category, accepted_on,"
+            f" CAST(closed_on AS DATE) AS closed_on, archive_accepted_on, coalesce(({policy.due_sql or 'false'}), false) AS due"
+            " FROM v_case t ORDER BY case_no"
+        ).to_arrow_table()
 
 
 def _empty(entity: str) -> pa.Table:
@@ -108,21 +217,48 @@ def _empty(entity: str) -> pa.Table:
 
 
 def _load_facts(
-    engine: duckdb.DuckDBPyConnection, facts: Mapping[str, pa.Table], source_order: Sequence[str]
+    engine: duckdb.DuckDBPyConnection,
+    facts: Mapping[str, pa.Table],
+    source_order: Sequence[str],
+    wanted: Collection[str],
 ) -> None:
     order = {name: position for position, name in enumerate(source_order)}
-    for entity in FACT_ENTITIES:
+    for entity in sorted(wanted):
         table = facts.get(entity)
         table = _empty(entity) if table is None else table
-        engine.register("arriving", table)
-        sources = [str(row[0]) for row in engine.execute("SELECT DISTINCT source FROM arriving").fetchall()]
-        if len(sources) < 2:  # noqa: PLR2004 the usual case: nothing to merge
-            engine.execute(
-                f"CREATE TEMP TABLE fact_{entity} AS SELECT * EXCLUDE (source, locator) FROM arriving"
-            )
+        sources = sorted(
+            pa.compute.unique(table["source"]).to_pylist(), key=lambda name: (order.get(name, 999), name)
+        )
+        if len(sources) < 2:  # noqa: PLR2004 the usual case: nothing to merge, and nothing to copy
+            engine.register(f"fact_{entity}", table.drop_columns(["source", "locator"]))
         else:
-            engine.execute(_merge_sql(entity, sorted(sources, key=lambda name: (order.get(name, 999), name))))
-        engine.unregister("arriving")
+            engine.register("arriving", table)
+            engine.execute(_merge_sql(entity, sources))
+            engine.unregister("arriving")
+
+
+def _with_codes(facts: Mapping[str, pa.Table], policy: Policy) -> Mapping[str, pa.Table]:
+    """Return the facts with the pack's own catalogues, where a tree of codes is asked for and the site has none."""
+    if "code" not in policy.uses:
+        return facts
+    told = facts.get("code", _empty("code"))
+    known = set(told["catalogue"].to_pylist())
+    rows = [
+        {
+            "source": "pack",
+            "code_key": f"{name}:{code}",
+            "catalogue": name,
+            "code": code,
+            "parent": parent or None,
+        }
+        for name, codes in sorted(policy.catalogues.items())
+        if name not in known
+        for code, parent in sorted(codes.items())
+    ]
+    if not rows:
+        return facts
+    own = pa.Table.from_pylist(rows, _empty("code").schema)
+    return {**facts, "code": pa.concat_tables([told, own])}
 
 
 def _merge_sql(entity: str, sources: Sequence[str]) -> str:
@@ -140,51 +276,21 @@ def _merge_sql(entity: str, sources: Sequence[str]) -> str:
     return f"CREATE TEMP TABLE fact_{entity} AS SELECT {columns} FROM arriving GROUP BY {key}"
 
 
-def _load_policy(engine: duckdb.DuckDBPyConnection, policy: Policy, units: Sequence[str]) -> None:
-    for name, table in plan_tables.tables(policy).items():
-        engine.register("arriving", table)
-        engine.execute(f"CREATE TEMP TABLE {name} AS SELECT * FROM arriving")
-        engine.unregister("arriving")
-    engine.execute(
-        "CREATE TEMP TABLE scope_unit AS SELECT unnest($units) AS unit_code", {"units": list(units)}
-    )
-    with _rule(policy, "closing"):
-        engine.execute(case_view_sql(policy.closing_sql))
-    engine.execute(LINK_VIEW_SQL)
-    for grain in GRAINS:
-        if grain != "case":
-            engine.execute(grain_view_sql(grain))
-    with _rule(policy, "gate.final_when"):
-        engine.execute(
-            f"CREATE TEMP TABLE case_gate AS SELECT case_no, coalesce(({policy.gate_sql}), false) AS final FROM v_case t"
-        )
-    engine.execute("CREATE TEMP TABLE special_case (case_no VARCHAR, coefficient_id VARCHAR)")
-    for each in policy.coefficients:
-        if each.when_sql:
-            with _rule(policy, f"coefficients {each.id}"):
-                engine.execute(
-                    f"INSERT INTO special_case SELECT case_no, $id FROM v_case t WHERE ({each.when_sql})",
-                    {"id": each.id},
-                )
-        if each.declared:
-            engine.execute(
-                "INSERT INTO special_case SELECT DISTINCT case_no, $id FROM fact_declaration"
-                " WHERE kind = $kind AND decision = 'approved'",
-                {"id": each.id, "kind": each.declared},
-            )
+def check_items(engine: duckdb.DuckDBPyConnection) -> None:
+    """See that nothing is counted twice by one measure.
 
-
-def _make_items(engine: duckdb.DuckDBPyConnection, policy: Policy, period: Period) -> None:
-    window = {"start": period.start, "end": period.end}
-    engine.execute(
-        "CREATE TEMP TABLE item (measure VARCHAR, item_kind VARCHAR, item_key VARCHAR, case_no VARCHAR, category VARCHAR,"
-        " code VARCHAR, item_label VARCHAR, day DATE, actor VARCHAR, fact_hash VARCHAR)"
-    )
-    for name in sorted(policy.measure_sql):
-        with _rule(policy, name):
-            engine.execute(f"INSERT INTO item {policy.measure_sql[name]}", window)
+    Raises:
+        StopError: something is.
+    """
+    suspect = engine.execute(
+        "SELECT 1 FROM counted GROUP BY measure_no, hash(item_key)"
+        " HAVING count(*) > 1 OR bool_or(quantity IS NULL OR quantity < 0) LIMIT 1"
+    ).fetchone()
+    if suspect is None:
+        return
     twice = engine.execute(
-        "SELECT measure, item_key, count(*) FROM item GROUP BY ALL HAVING count(*) > 1 ORDER BY ALL LIMIT 1"
+        "SELECT any_value(measure), item_key, count(*) FROM counted GROUP BY measure_no, item_key"
+        " HAVING count(*) > 1 ORDER BY 1, 2 LIMIT 1"
     ).fetchone()
     if twice is not None:
         raise StopError("measure-multiplies", measure=twice[0], key=twice[1], times=twice[2])

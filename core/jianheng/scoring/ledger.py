@@ -1,10 +1,12 @@
 """Reading the ledger: current lines, of all or of one person, and the run that they belong to."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import fields
 from typing import Any
 
 import sqlalchemy as sa
 
+from jianheng.contract import Entry
 from jianheng.errors import StopError
 from jianheng.scoring.period import Period
 from jianheng.scoring.policy import Policy
@@ -48,26 +50,8 @@ def lines(
     return [dict(row) for row in connection.execute(statement).mappings()]
 
 
-ENTRY_COLUMNS = (
-    "entry_id",
-    "person_key",
-    "rule_id",
-    "indicator",
-    "case_no",
-    "item_kind",
-    "item_key",
-    "item_label",
-    "day",
-    "quantity",
-    "unit_points",
-    "coefficient",
-    "share",
-    "points",
-    "withheld",
-    "state",
-    "reason",
-)
-"""What :func:`rows` returns: the columns of a published entry, in its order, all but the evidence."""
+ENTRY_COLUMNS = (*(each.name for each in fields(Entry) if each.name != "evidence"), "factors", "caps")
+"""What :func:`rows` returns: the columns of a published entry, all but the evidence, and what its remark is made of."""
 
 
 def rows(connection: sa.Connection, office: str, policy: Policy, period: Period) -> Sequence[sa.Row[Any]]:

@@ -1,40 +1,58 @@
-"""A policy ready to run: its files read, checked as one, compiled; with a version that says which law it is."""
+"""A policy ready to run: its files read, laid over each other, checked as one, compiled; with a version that says which law it is."""
 
+import datetime as dt
 import hashlib
 import json
-import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any
 
-from jianheng.errors import FaultsError, Problem, StopError, problem
-from jianheng.rules.expression import compile_expression
-from jianheng.rules.measure import Measure, compile_measure
-from jianheng.rules.views import plain_case, view
-from jianheng.scoring.pack import ID_PATTERN, AuthorityRow, PointsRow, PolicyFile
-from jianheng.scoring.parameters import Declaration, Layer, check_layers
-from jianheng.scoring.policy_check import Draft, check_draft
-from jianheng.scoring.reading import build, read_table, read_toml
+import pyarrow as pa
 
-ENGINE_VERSION = "1"
+from jianheng.errors import FaultsError, Problem, problem
+from jianheng.rules.measure import Measure
+from jianheng.rules.views import view
+from jianheng.rules.workdays import read_calendar
+from jianheng.scoring.as_if import hold_since
+from jianheng.scoring.chain import Draft, merge, read_chain
+from jianheng.scoring.compiled import Compiled, CompiledFactor, CompiledGate, compile_draft
+from jianheng.scoring.formulas import Formula
+from jianheng.scoring.layer_files import Written, read_office
+from jianheng.scoring.pack import PolicyFile
+from jianheng.scoring.pack_files import Files, FolderFiles, StoredFiles
+from jianheng.scoring.pack_rows import AuthorityRow, PointsRow
+from jianheng.scoring.parameters import Layer, check_layers
+from jianheng.scoring.period import CALENDAR_YEAR
+from jianheng.scoring.policy_check import check_draft
+
+ENGINE_VERSION = "2"
 """Part of a policy's version: rises when the same law would give other entries."""
 
-
-@dataclass(frozen=True, slots=True)
-class CompiledCoefficient:
-    """A factor with its condition as SQL (None: by declaration only)."""
-
-    id: str
-    label: str
-    parameter: str
-    when_sql: str | None
-    declared: str | None
-    measures: tuple[str, ...]
+_OFFICE, _CALENDAR = "+", "="
+"""Begin the names of what is no pack's among the sources: an office's own folder, a working calendar."""
 
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """Everything the kernel needs of a policy; nothing in it is looked up later."""
+    """Everything the kernel needs of a policy; nothing in it is looked up later.
+
+    Attributes:
+        version: a hash over everything that decides a score.
+        file: ``policy.toml`` of the whole chain, laid together.
+        layers: the parameters, from the most general layer to the most special.
+        measure_sql: the select of each measure's items.
+        closing_sql: the day on which a case closed, over the source's columns of a case.
+        due_sql: whether a case is due for the archive, over the case view.
+        points: the rows of the whole chain, each on the days on which it holds.
+        folder: where the pack was read; its examples stand there.
+        sources: every text it was made of, by ``pack/path``; an office's own begin with ``+``.
+        uses: which optional tables its statements speak of (``rules.views.OPTIONAL``).
+        workdays: the table ``workday``, where its statements speak of it.
+        catalogues: the pack's own codes, by catalogue, with the code each stands under: for trees of codes
+            where the site tells none.
+    """
 
     id: str
     label: str
@@ -44,22 +62,17 @@ class Policy:
     measures: Mapping[str, Measure]
     measure_sql: Mapping[str, str]
     closing_sql: str
-    gate_sql: str
     due_sql: str | None
+    gates: tuple[CompiledGate, ...]
+    factors: tuple[CompiledFactor, ...]
     points: tuple[PointsRow, ...]
     authority: tuple[AuthorityRow, ...]
-    coefficients: tuple[CompiledCoefficient, ...]
+    formulas: Mapping[str, Formula]
     folder: Path
-
-    @property
-    def uses_links(self) -> bool:
-        """Whether a case's items may depend on linked cases."""
-        texts = [
-            self.gate_sql,
-            *self.measure_sql.values(),
-            *(each.when_sql or "" for each in self.coefficients),
-        ]
-        return any("v_link" in text for text in texts)
+    sources: Mapping[str, str]
+    uses: frozenset[str]
+    workdays: pa.Table | None
+    catalogues: Mapping[str, Mapping[str, str]]
 
     @property
     def counts_people(self) -> bool:
@@ -80,202 +93,190 @@ class Policy:
 
 
 def load_policy(
-    folder: Path, find: Callable[[str], Path | None] = lambda _id: None, office_layer: Path | None = None
+    folder: Path,
+    find: Callable[[str], Path | None] = lambda _id: None,
+    office_layer: Path | None = None,
+    calendars: Mapping[str, Path] = MappingProxyType({}),
 ) -> Policy:
     """Load a pack, the packs it extends, and the office's own layer.
 
     Args:
         folder: the pack's folder.
         find: returns the folder of a pack by id, for ``extends``.
-        office_layer: a folder with the office's ``parameters/``; it may set only what it is allowed to.
+        office_layer: a folder with the office's ``parameters/``, and what else it may set.
+        calendars: the files of the working calendars, by the names that policies call them by.
 
     Raises:
-        FaultsError: everything wrong with any of the files, together.
-        StopError: the pack, or one it extends, does not exist, or they extend each other in a circle.
+        FaultsError: everything wrong with any of the files of any layer, together.
     """
-    chain = _chain(folder, find)
-    draft = Draft([], [], {}, {}, [])
-    for path, file in chain:
-        _read_pack(draft, path, file)
-    if office_layer is not None:
-        draft.layers.append(_read_layer(draft, office_layer, "office", office_layer.name))
-    draft.problems += check_layers(draft.layers)
-    path, file = chain[-1]
-    compiled = _compile(draft, file)
+
+    def found(pack: str) -> Files | None:
+        path = find(pack)
+        return None if path is None else FolderFiles(path)
+
+    def calendar(name: str) -> Files | None:
+        return FolderFiles(calendars[name].parent) if name in calendars else None
+
+    office = None if office_layer is None else FolderFiles(office_layer)
+    return _load(_Origin(FolderFiles(folder), found, office, calendar, folder))
+
+
+def load_policy_from(sources: Mapping[str, str], pack: str) -> Policy:
+    """Load the policy that was once loaded from these texts (``Policy.sources``): the same law, the same version.
+
+    Raises:
+        FaultsError: the texts no longer make a policy.
+    """
+    return _load(_stored(sources, pack))
+
+
+def varied(policy: Policy, draft: Written | None = None, since: dt.date | None = None) -> Policy:
+    """Return what a policy would be with one more layer, or had it been in force earlier: to be tried, never kept.
+
+    Args:
+        policy: the law.
+        draft: a layer more special than all others.
+        since: an earlier first day (:mod:`jianheng.scoring.as_if`).
+
+    Raises:
+        FaultsError: everything wrong with the draft, or with the policy on the earlier days.
+    """
+    stored = _stored(policy.sources, policy.id)
+    return _load(replace(stored, folder=policy.folder, draft=draft, since=since))
+
+
+def _stored(sources: Mapping[str, str], pack: str) -> "_Origin":
+    texts: dict[str, dict[str, str]] = {}
+    for name, text in sources.items():
+        under, path = name.split("/", 1)
+        texts.setdefault(under, {})[path] = text
+
+    def found(name: str) -> Files | None:
+        return StoredFiles(name, texts[name]) if name in texts else None
+
+    def calendar(name: str) -> Files | None:
+        return (
+            StoredFiles(_CALENDAR, texts.get(_CALENDAR, {}))
+            if f"{_CALENDAR}/{name}.toml" in sources
+            else None
+        )
+
+    own = [StoredFiles(name[1:], held) for name, held in texts.items() if name.startswith(_OFFICE)]
+    files = StoredFiles(pack, texts.get(pack, {}))
+    return _Origin(files, found, own[0] if own else None, calendar, Path(pack))
+
+
+@dataclass(frozen=True, slots=True)
+class _Origin:
+    """Where a policy is read from."""
+
+    files: Files
+    find: Callable[[str], Files | None]
+    office: Files | None
+    calendar: Callable[[str], Files | None]
+    folder: Path
+    draft: Written | None = None
+    since: dt.date | None = None
+
+
+def _load(origin: _Origin) -> Policy:
+    chain, broken = read_chain(origin.files, origin.find)
+    sources = {f"{each.id}/{path}": text for read, each in chain for path, text in read.taken.items()}
+    layers = [each for _, each in chain]
+    if origin.office is not None:
+        layers.append(read_office(origin.office))
+        name = f"{_OFFICE}{origin.office.name}"
+        sources |= {f"{name}/{path}": text for path, text in origin.office.taken.items()}
+    if origin.draft is not None:
+        layers.append(origin.draft)
+    draft = merge(layers, whole=not broken)
+    draft.problems += [*broken, *check_layers(draft.layers, draft.unread_parameters)]
+    if origin.since is not None and not draft.problems:
+        hold_since(draft, origin.since)
+    compiled = compile_draft(draft)
+    draft.problems += [] if broken else check_draft(draft)  # what a missing layer says is missing, too
+    workdays = _workdays(draft, compiled, origin.calendar, sources)
     if draft.problems:
-        raise FaultsError(draft.problems)
+        raise FaultsError(_once(draft.problems))
+    return _policy(draft, compiled, origin.folder, sources, workdays)
+
+
+def _workdays(
+    draft: Draft, compiled: Compiled, find: Callable[[str], Files | None], sources: dict[str, str]
+) -> pa.Table | None:
+    """Return the working calendar where some statement counts by it, and keep its text among the sources."""
+    if "workday" not in compiled.uses:
+        return None
+    name = (draft.file.calendar or CALENDAR_YEAR).workdays
+    files = find(name)
+    text = problem("policy-file-missing", file=name) if files is None else files.text(f"{name}.toml")
+    if isinstance(text, Problem):
+        draft.problems.append(problem("policy-no-calendar", where=draft.at("calendar"), name=name))
+        return None
+    calendar = read_calendar(text, f"{name}.toml", name)
+    if isinstance(calendar, list):
+        draft.problems += calendar
+        return None
+    sources[f"{_CALENDAR}/{name}.toml"] = text
+    return calendar.table()
+
+
+def _once(problems: Sequence[Any]) -> list[Any]:
+    kept: list[Any] = []
+    for each in problems:
+        if each not in kept:
+            kept.append(each)
+    return kept
+
+
+def _policy(
+    draft: Draft, compiled: Compiled, folder: Path, sources: Mapping[str, str], workdays: pa.Table | None
+) -> Policy:
     return Policy(
-        id=file.id,
-        label=file.label,
-        version=_version(draft, file),
-        file=file,
+        id=draft.file.id,
+        label=draft.file.label,
+        version=_version(
+            draft, [text for name, text in sorted(sources.items()) if name.startswith(_CALENDAR)]
+        ),
+        file=draft.file,
         layers=tuple(draft.layers),
         measures={name: measure for name, (_, measure) in draft.measures.items()},
         measure_sql=compiled.measures,
         closing_sql=compiled.closing,
-        gate_sql=compiled.gate,
         due_sql=compiled.due,
-        points=tuple(row for _, row in draft.points.values()),
-        authority=tuple(draft.authority),
-        coefficients=compiled.coefficients,
-        folder=path,
+        gates=compiled.gates,
+        factors=compiled.factors,
+        points=tuple(line.row for line in draft.points),
+        authority=tuple(line.row for line in draft.authority),
+        formulas=dict(draft.formulas),
+        folder=folder,
+        sources=dict(sorted(sources.items())),
+        uses=compiled.uses,
+        workdays=workdays,
+        catalogues=draft.catalogues,
     )
 
 
-def _chain(folder: Path, find: Callable[[str], Path | None]) -> list[tuple[Path, PolicyFile]]:
-    """Return the packs from the most general to this one."""
-    chain: list[tuple[Path, PolicyFile]] = []
-    current: Path | None = folder
-    while current is not None:
-        name = f"{current.name}/policy.toml"
-        data = read_toml(current / "policy.toml", name)
-        if isinstance(data, Problem):
-            raise FaultsError([data])
-        file = build(PolicyFile, data, name)
-        if isinstance(file, list):
-            raise FaultsError(file)
-        if any(file.id == seen.id for _, seen in chain):
-            raise StopError("policy-circle", pack=file.id, where=name)
-        chain.append((current, file))
-        if file.extends is None:
-            break
-        current = find(file.extends)
-        if current is None:
-            raise StopError("policy-not-found", pack=file.extends, where=f"{name} extends")
-    return chain[::-1]
-
-
-def _read_pack(draft: Draft, folder: Path, file: PolicyFile) -> None:
-    name = folder.name
-    measures = read_toml(folder / "measures.toml", f"{name}/measures.toml")
-    if isinstance(measures, Problem):
-        draft.problems.append(measures)
-    else:
-        draft.named |= measures.keys()
-        for each, data in measures.items():
-            where = f"{name}/measures.toml"
-            if not re.fullmatch(ID_PATTERN, each):
-                told = f"[{each}]: {ID_PATTERN}"
-                draft.problems.append(
-                    problem("policy-wrong-value", where=where, key="[…]", given=each, told=told)
-                )
-                continue
-            measure = build(Measure, data, f"{where} [{each}]")
-            if isinstance(measure, list):
-                draft.problems += measure
-            else:
-                draft.measures[each] = (where, measure)
-    rows, problems = read_table(PointsRow, folder / "points.csv", f"{name}/points.csv")
-    draft.problems += problems
-    here: set[str] = set()
-    for row in rows:
-        if row.id in here:
-            draft.problems.append(problem("policy-id-twice", file=f"{name}/points.csv", id=row.id))
-        here.add(row.id)
-        draft.points[row.id] = (f"{name}/points.csv", row)
-    if (folder / "authority.csv").exists():
-        permits, problems = read_table(AuthorityRow, folder / "authority.csv", f"{name}/authority.csv")
-        draft.authority += permits
-        draft.problems += problems
-    draft.layers.append(_read_layer(draft, folder, file.level, file.id))
-
-
-def _read_layer(draft: Draft, folder: Path, level: str, name: str) -> Layer:
-    declarations: dict[str, tuple[str, Declaration]] = {}
-    for path in sorted((folder / "parameters").glob("*.toml")):
-        where = f"{folder.name}/parameters/{path.name}"
-        data = read_toml(path, where)
-        if isinstance(data, Problem):
-            draft.problems.append(data)
-            continue
-        for group, members in data.items():
-            if not isinstance(members, Mapping):
-                told = f"[{group}.…] values = […]"
-                at = f"{where} [{group}]"
-                draft.problems.append(
-                    problem("policy-wrong-value", where=at, key=group, given=members, told=told)
-                )
-                continue
-            for key, value in members.items():
-                parameter = f"{group}.{key}"
-                declared = build(Declaration, value, f"{where} [{parameter}]")
-                if isinstance(declared, list):
-                    draft.problems += declared
-                elif parameter in declarations:
-                    draft.problems.append(problem("policy-id-twice", file=where, id=parameter))
-                else:
-                    declarations[parameter] = (where, declared)
-    return Layer(level, name, declarations)
-
-
-@dataclass(frozen=True, slots=True)
-class _Compiled:
-    measures: dict[str, str]
-    closing: str
-    gate: str
-    due: str | None
-    coefficients: tuple[CompiledCoefficient, ...]
-
-
-def _compile(draft: Draft, file: PolicyFile) -> _Compiled:
-    where = f"{file.id}/policy.toml"
-
-    def expression(text: str, at: str) -> str:
-        done = compile_expression(text, "case", f"{where} {at}")
-        if isinstance(done, Problem):
-            draft.problems.append(done)
-            return "NULL"
-        return done
-
-    measures: dict[str, str] = {}
-    for name, (source, measure) in draft.measures.items():
-        sql = compile_measure(name, measure, source)
-        if isinstance(sql, list):
-            draft.problems += sql
-        else:
-            measures[name] = sql
-    coefficients = tuple(
-        CompiledCoefficient(
-            each.id,
-            each.label,
-            each.parameter,
-            expression(each.when, f"coefficients {each.id}") if each.when else None,
-            each.declared,
-            each.measures,
-        )
-        for each in file.coefficients
-    )
-    draft.problems += check_draft(draft, file)
-    closing = _closing(draft, file, where)
-    gate = expression(file.gate.final_when, "gate.final_when")
-    due = expression(file.due_for_archive, "due_for_archive") if file.due_for_archive else None
-    return _Compiled(measures, closing, gate, due, coefficients)
-
-
-def _closing(draft: Draft, file: PolicyFile, where: str) -> str:
-    """Compile the closing rule; what is computed of a case comes after it, so it speaks of the source's columns."""
-    done = compile_expression(file.closing, "case", f"{where} closing", plain_case())
-    if isinstance(done, Problem):
-        draft.problems.append(done)
-        return "NULL"
-    if "FROM v_link" in done:
-        draft.problems.append(problem("policy-closing-circle", where=f"{where} closing"))
-    return done
-
-
-def _version(draft: Draft, file: PolicyFile) -> str:
-    """Return a hash over everything that decides a score."""
+def _version(draft: Draft, calendars: Sequence[str]) -> str:
+    """Return a hash over everything that decides a score; what was looked at when, or replaces what, does not."""
+    unsaid = {"replaces", "verified"}
     content = {
         "engine": ENGINE_VERSION,
-        "file": file.model_dump(mode="json"),
+        "catalogues": draft.catalogues,
+        "file": draft.file.model_dump(mode="json"),
         "measures": {name: measure.model_dump(mode="json") for name, (_, measure) in draft.measures.items()},
-        "points": [row.model_dump(mode="json") for _, row in draft.points.values()],
-        "authority": [row.model_dump(mode="json") for row in draft.authority],
+        "points": [row.model_dump(mode="json", exclude=unsaid) for _, row in draft.points],
+        "authority": [row.model_dump(mode="json") for _, row in draft.authority],
+        "formulas": draft.formula_texts,
+        "calendars": calendars,
         "parameters": [
             (
                 layer.level,
                 layer.name,
-                {name: one.model_dump(mode="json") for name, (_, one) in sorted(layer.declarations.items())},
+                {
+                    name: one.model_dump(mode="json", exclude=unsaid)
+                    for name, (_, one) in sorted(layer.declarations.items())
+                },
             )
             for layer in draft.layers
         ],

@@ -1,26 +1,31 @@
 """A scoring run: what changed, what the kernel says of it, which ledger lines that moves, who stands where."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute
 import sqlalchemy as sa
 
 from jianheng.errors import AskError, StopError
-from jianheng.facts.entities import POSTING
 from jianheng.scoring import ledger_lines
-from jianheng.scoring.directory import merged
-from jianheng.scoring.kernel import score
+from jianheng.scoring.closed_periods import find_closed
+from jianheng.scoring.corrections import corrections_for
+from jianheng.scoring.evaluation import check_books, conclude, ratings_in, scored_people
+from jianheng.scoring.horizon import caps_reach, shared_caps
+from jianheng.scoring.kept import keep, standing_row, value_row
+from jianheng.scoring.kernel import FACT_ENTITIES, Spot, score
+from jianheng.scoring.outcome import ALL_RULES, Tally
 from jianheng.scoring.period import Period
 from jianheng.scoring.policy import Policy
+from jianheng.scoring.program import facts_in
 from jianheng.scoring.scope import Scope, Subject, read_facts, scope_of
-from jianheng.scoring.standing import Standing, Sum, Value, indicator_values, standings
+from jianheng.scoring.tallies import CASES, Key, moved, tallies_of, total
 from jianheng.store import fact_versions
-from jianheng.store.bulk import insert_rows
 from jianheng.store.engine import writing
-from jianheng.store.runs import begin_run, end_run, ended_well, first_unfinished, last_run
-from jianheng.store.tables import INDICATOR, PERSON_SCORE
+from jianheng.store.runs import begin_run, end_run, first_unfinished, last_run, unread_sources
+from jianheng.store.tables import NO_RULE
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,9 +49,18 @@ class Report:
     uncounted: int
     digest: str
 
+    @property
+    def lines(self) -> int:
+        """How many ledger lines hold now."""
+        return self.kept + self.added
+
     def as_json(self) -> dict[str, Any]:
         """Return the report for ``--json``."""
-        return asdict(self)
+        return asdict(self) | {"lines": self.lines}
+
+
+_OF_PEOPLE = ("person", "posting", "rating")
+"""What is read beside the facts that rules speak of: who is scored, and what raters gave."""
 
 
 def subject_of(policy: Policy, period: Period) -> str:
@@ -66,6 +80,9 @@ def score_periods(
 ) -> list[Report]:
     """Score an office for some periods and keep the results; each period is one transaction.
 
+    A closed period is left as it is. What came to light about it since is entered in the first later period
+    that is open, where its law says so.
+
     Args:
         store: where facts and ledgers are.
         subject: whose work; each of its sources must have been read to its end.
@@ -83,7 +100,7 @@ def score_periods(
         # Taken before anything is read: what arrives meanwhile is looked at again by the next run.
         facts_at = fact_versions.last_recorded(connection, subject.office)
         begun = first_unfinished(connection, subject.office, "sync", subject.source_order)
-        incomplete = _incomplete(connection, subject.office, subject.source_order)
+        incomplete = unread_sources(connection, subject.office, subject.source_order)
     if facts_at == 0:
         raise StopError("score-no-facts", office=subject.office)
     if incomplete and not accept_incomplete:
@@ -116,22 +133,35 @@ def _score(
     """Score one period; facts that an earlier period of this call has read are not read again."""
     office = subject.office
     with writing(store) as connection:
+        ledger_lines.take_turn(connection, office, policy.id, period.id)
         last = last_run(connection, office, "score", subject_of(policy, period))
-        scope = scope_of(connection, subject, policy, last[1] if last else None, full=full)
+        if last is not None and find_closed(connection, office, policy.id, period.id) is not None:
+            return _unchanged(last, "closed")
+        scope = scope_of(connection, subject, policy, period, last[1] if last else None, full=full)
         ledger_id = ledger_lines.scope_id(connection, office, policy.id, period.id)
         if last is not None and scope.mode == "unchanged":
-            return _unchanged(last, scope, ledger_lines.count(connection, ledger_id))
-        if scope.reading not in read:
-            read[scope.reading] = read_facts(connection, office, scope.reading)
-        result = score(read[scope.reading], policy, period, subject.units, subject.source_order)
+            return _unchanged(last, scope.reason)
+
+        def known_facts(cases: tuple[str, ...] | None = None) -> Mapping[str, pa.Table]:
+            if cases not in read:
+                # Some cases are for this law alone; all of them also for the laws of closed periods.
+                wanted = FACT_ENTITIES if cases is None else {*facts_in(policy), *_OF_PEOPLE}
+                read[cases] = read_facts(connection, office, cases, wanted)
+            return read[cases]
+
+        facts = known_facts(scope.reading)
+        corrections = corrections_for(connection, office, policy, period, known_facts)
         run_id = begin_run(connection, office, "score", subject_of(policy, period))
-        added, closed = ledger_lines.move_ledger(connection, ledger_id, scope.cases, result.ledger, run_id)
-        sums = ledger_lines.ledger_sums(connection, ledger_id)
-        people = _people(connection, policy, period, subject)
-        values = indicator_values(sums, policy.file.indicators, people)
-        placed = standings(sums, people)
-        _check_balance(policy, sums, values, placed)
-        _keep(connection, run_id, values, placed, ledger_lines.case_counts(connection, ledger_id))
+        books = _books(
+            connection, subject, policy, period, scope, facts, corrections, ledger_id, run_id, last
+        )
+        people = scored_people(facts, policy, period, subject.units, subject.source_order)
+        ratings = ratings_in(facts, period, subject.source_order)
+        values, placed = conclude(policy, period, books.tallies, people, ratings)
+        keep(
+            connection, run_id, map(value_row, values), [standing_row(each, books.tallies) for each in placed]
+        )
+        scored = [each for each in books.tallies.values() if each.measure != CASES]
         report = Report(
             run_id=run_id,
             policy=policy.id,
@@ -139,92 +169,93 @@ def _score(
             period=period.id,
             mode=scope.mode,
             reason=scope.reason,
-            cases=result.cases if scope.cases is None else len(scope.cases),
-            added=added,
-            closed=closed,
-            kept=ledger_lines.count(connection, ledger_id) - added,
+            cases=books.cases,
+            added=books.added,
+            closed=books.closed,
+            kept=books.lines - books.added,
             people=len({each.person_key for each in placed}),
-            points=sum(each.points for each in placed),
-            provisional=sum(each.provisional for each in placed),
-            withheld=sum(each.withheld for each in placed),
-            uncounted=ledger_lines.uncounted_items(connection, ledger_id),
-            digest=ledger_lines.ledger_digest(connection, ledger_id),
+            points=total(scored, "points"),
+            provisional=total(scored, "provisional"),
+            withheld=total((each for each in scored if each.rule_id not in {NO_RULE, ALL_RULES}), "withheld"),
+            uncounted=books.uncounted,
+            digest=books.digest,
         )
         end_run(connection, run_id, "done", report.as_json() | dict(known))
     return report
 
 
-def _incomplete(connection: sa.Connection, office: str, sources: Sequence[str]) -> list[str]:
-    """Return the sources whose last run did not read everything: a missing case must not become a zero."""
-    return [name for name in sources if not ended_well(connection, office, "sync", name)]
+@dataclass(frozen=True, slots=True)
+class _Books:
+    """The ledger after a run: its sums, and how it moved."""
+
+    tallies: dict[Key, Tally]
+    cases: int
+    added: int
+    closed: int
+    lines: int
+    uncounted: int
+    digest: str
 
 
-def _unchanged(last: tuple[int, Mapping[str, Any]], scope: Scope, lines: int) -> Report:
-    told = {name: last[1][name] for name in Report.__dataclass_fields__}
-    told |= {"mode": scope.mode, "reason": scope.reason, "cases": 0, "added": 0, "closed": 0, "kept": lines}
-    return Report(**told)
-
-
-def _people(
-    connection: sa.Connection, policy: Policy, period: Period, subject: Subject
-) -> set[tuple[str, str]]:
-    """Return who is scored on which sheet: everyone who held the role in the office within the period."""
-    sheets = {each.role: each.id for each in policy.file.sheets}
-    told = fact_versions.read_current(connection, POSTING, subject.office).to_pylist()
-    postings = merged(told, POSTING, subject.source_order).values()
-    return {
-        (posting["person_key"], sheets[posting["role"]])
-        for posting in postings
-        if posting["role"] in sheets
-        and posting["unit_code"] in subject.units
-        and posting["valid_from"] < period.end
-        and (posting["valid_to"] is None or posting["valid_to"] >= period.start)
-    }
-
-
-def _check_balance(
-    policy: Policy, sums: Sequence[Sum], values: Sequence[Value], placed: Sequence[Standing]
-) -> None:
-    """Entries, indicators and totals are three ways to one number; anything else must not be kept."""
-    roots = {each.id for each in policy.file.indicators if each.parent is None}
-    ledger = sum(each.points for each in sums)
-    indicators = sum(each.points for each in values if each.indicator in roots)
-    totals = sum(each.points for each in placed)
-    if not ledger == indicators == totals:
-        raise StopError(
-            "score-not-balanced", policy=policy.id, ledger=ledger, indicators=indicators, totals=totals
-        )
-
-
-def _keep(
+def _books(
     connection: sa.Connection,
+    subject: Subject,
+    policy: Policy,
+    period: Period,
+    scope: Scope,
+    facts: Mapping[str, pa.Table],
+    corrections: pa.Table,
+    ledger_id: int,
     run_id: int,
-    values: Sequence[Value],
-    placed: Sequence[Standing],
-    cases: dict[tuple[str, str], int],
-) -> None:
-    insert_rows(
-        connection,
-        INDICATOR,
-        [(run_id, v.person_key, v.sheet, v.indicator, v.points, v.provisional, v.entries) for v in values],
+    last: tuple[int, Mapping[str, Any]] | None,
+) -> _Books:
+    """Score what the scope says, move the ledger and its sums by what differs."""
+    place = (policy, period, subject.units, subject.source_order)
+    held = ledger_lines.read_tallies(connection, ledger_id)
+    if scope.cases is None or last is None:
+        result = score(facts, *place)
+        new = pa.concat_tables([result.ledger, corrections])
+        tallies = tallies_of(new)
+        check_books(policy, new, tallies)
+        old_ids: Collection[str] = ledger_lines.holding(connection, ledger_id)
+        moves = ledger_lines.replace_lines(connection, ledger_id, old_ids, new, run_id)
+        lines, uncounted = new.num_rows, _uncounted(new)
+        digest = ledger_lines.digest_of(new["entry_id"].to_pylist())
+        cases = result.cases
+    else:
+        old = [ledger_lines.lines_of_cases(connection, ledger_id, scope.cases)]
+
+        def carry(spots: set[Spot]) -> pa.Table:
+            """Return what stands elsewhere under a cap that a line of these cases has, or had."""
+            stood = old[0].filter(pa.compute.not_equal(old[0]["state"], "void"))
+            columns = (stood[name].to_pylist() for name in ("person_key", "rule_id", "day"))
+            spots = spots | {Spot(*each) for each in zip(*columns, strict=True)}
+            carried = ledger_lines.lines_under_caps(connection, ledger_id, shared_caps(policy, spots))
+            inside = pa.compute.is_in(carried["case_no"], pa.array(scope.cases, pa.string()))
+            old.append(carried.filter(pa.compute.invert(inside)))
+            return old[-1]
+
+        reach = caps_reach(policy, period)
+        result = score(facts, *place, only=scope.cases, carry=carry if reach == "person" else None)
+        new = pa.concat_tables([result.ledger, corrections])
+        before = pa.concat_tables([*old, ledger_lines.corrections(connection, ledger_id)])
+        tallies = moved(held, tallies_of(before), tallies_of(new))
+        moves = ledger_lines.replace_lines(connection, ledger_id, before["entry_id"].to_pylist(), new, run_id)
+        lines = last[1]["lines"] + moves.added - moves.closed
+        uncounted = last[1]["uncounted"] + _uncounted(new) - _uncounted(before)
+        digest = int(last[1]["digest"], 16) + moves.digest
+        cases = len(scope.cases)
+    ledger_lines.keep_tallies(connection, ledger_id, held, tallies)
+    return _Books(
+        tallies, cases, moves.added, moves.closed, lines, uncounted, ledger_lines.digest_text(digest)
     )
-    insert_rows(
-        connection,
-        PERSON_SCORE,
-        [
-            (
-                run_id,
-                s.person_key,
-                s.sheet,
-                s.points,
-                s.final,
-                s.provisional,
-                s.withheld,
-                s.place,
-                s.place_of,
-                cases.get((s.person_key, s.sheet), 0),
-                s.entries,
-            )
-            for s in placed
-        ],
-    )
+
+
+def _uncounted(lines: pa.Table) -> int:
+    return int(pa.compute.sum(pa.compute.equal(lines["rule_id"], NO_RULE)).as_py() or 0)
+
+
+def _unchanged(last: tuple[int, Mapping[str, Any]], reason: str) -> Report:
+    told = {name: last[1][name] for name in Report.__dataclass_fields__}
+    nothing = {"cases": 0, "added": 0, "closed": 0, "kept": last[1]["lines"]}
+    return Report(**(told | {"mode": "unchanged", "reason": reason} | nothing))

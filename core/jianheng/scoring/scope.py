@@ -4,16 +4,18 @@ A run after a change costs in proportion to the change: only cases whose facts (
 postings) changed since the last run are read and scored again.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
 import sqlalchemy as sa
 
-from jianheng.facts.entities import ENTITIES, POSTING
+from jianheng.facts.entities import ENTITIES
 from jianheng.rules.views import NEEDED
+from jianheng.scoring.horizon import caps_reach
 from jianheng.scoring.kernel import FACT_ENTITIES
+from jianheng.scoring.period import Period
 from jianheng.scoring.policy import Policy
 from jianheng.store import fact_versions
 
@@ -59,6 +61,7 @@ def scope_of(
     connection: sa.Connection,
     subject: Subject,
     policy: Policy,
+    period: Period,
     last: Mapping[str, Any] | None,
     *,
     full: bool,
@@ -77,25 +80,50 @@ def scope_of(
             return Scope("full", reason, None, None)
     assert last is not None  # noqa: S101 the first of the reasons above
     since = int(last["facts_at"])
+    changed = fact_versions.changed_since(connection, office, since)
+    if not changed.intersection(FACT_ENTITIES):
+        return Scope("unchanged", "none", (), ())
+    if "code" in changed and "code" in policy.uses:
+        return Scope("full", "codes", None, None)
+    if caps_reach(policy, period) == "all":
+        return Scope("full", "reach", None, None)
+    cases = _with_linked(
+        connection, office, policy, _changed_cases(connection, office, policy, changed, since)
+    )
+    reading = _with_linked(connection, office, policy, cases)
+    return Scope("incremental", "changes", tuple(sorted(cases)), tuple(sorted(reading)))
+
+
+def _changed_cases(
+    connection: sa.Connection, office: str, policy: Policy, changed: set[str], since: int
+) -> set[str]:
+    """Return the cases of which something changed, or of whose people's postings."""
     cases: set[str] = set()
-    for name in NEEDED:
-        entity = ENTITIES[name]
+    for name in changed.intersection(NEEDED):
         columns = ("from_case_no", "to_case_no") if name == "case_link" else ("case_no",)
         for column in columns:
-            cases |= fact_versions.touched(connection, entity, office, column, since)
-    people = fact_versions.touched(connection, POSTING, office, "person_key", since)
-    people |= fact_versions.touched(connection, ENTITIES["person"], office, "person_key", since)
-    if policy.counts_people:  # such items hang on no case; they are few and looked at together
-        records = fact_versions.touched(connection, ENTITIES["personnel_record"], office, "person_key", since)
-        cases |= {NO_CASE} if people | records else set()
+            cases |= fact_versions.touched(connection, ENTITIES[name], office, column, since)
+    people: set[str] = set()
+    for name in changed.intersection(("posting", "person")):
+        people |= fact_versions.touched(connection, ENTITIES[name], office, "person_key", since)
+    if policy.counts_people and (people or "personnel_record" in changed):
+        cases |= {NO_CASE}  # such items hang on no case; they are few and looked at together
     for name, column in _PEOPLE_OF_CASE if people else ():
         cases |= fact_versions.keys_where(connection, ENTITIES[name], office, column, people, "case_no")
-    if policy.uses_links:
-        cases |= _linked(connection, office, cases)
-    if not cases and not people:
-        return Scope("unchanged", "none", (), ())
-    reading = cases | _linked(connection, office, cases) if policy.uses_links else cases
-    return Scope("incremental", "changes", tuple(sorted(cases)), tuple(sorted(reading)))
+    return cases
+
+
+def _with_linked(connection: sa.Connection, office: str, policy: Policy, cases: set[str]) -> set[str]:
+    """Return cases with those linked to them, as far as the policy's conditions look."""
+    if "link" not in policy.uses:
+        return cases
+    found, last = set(cases), set(cases)
+    while last:
+        last = _linked(connection, office, last) - found
+        found |= last
+        if "chain" not in policy.uses:
+            break
+    return found
 
 
 def _linked(connection: sa.Connection, office: str, cases: Iterable[str]) -> set[str]:
@@ -108,7 +136,7 @@ def read_facts(
     connection: sa.Connection,
     office: str,
     cases: Iterable[str] | None = None,
-    only: Iterable[str] = FACT_ENTITIES,
+    only: Collection[str] = FACT_ENTITIES,
 ) -> dict[str, pa.Table]:
     """Return current facts by entity: of all cases or of some, with everything about people."""
     wanted = None if cases is None else set(cases)
@@ -121,6 +149,16 @@ def read_facts(
             facts[name] = fact_versions.read_current(connection, entity, office)
         elif name != "case_link":
             facts[name] = fact_versions.read_current(connection, entity, office, wanted)
-    if wanted is not None:
+    if wanted is not None and "case_link" in only:
         facts["case_link"] = fact_versions.read_links(connection, office, wanted)
     return facts
+
+
+def read_facts_at(connection: sa.Connection, office: str, at: int) -> dict[str, pa.Table]:
+    """Return all facts by entity as they were known at a recorded moment (microseconds since 1970)."""
+    return {
+        name: fact_versions.read_current(
+            connection, ENTITIES[name], office, with_deleted=name == "person", at=at
+        )
+        for name in FACT_ENTITIES
+    }

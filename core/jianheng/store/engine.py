@@ -12,7 +12,7 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy.engine.interfaces import DBAPIConnection
-from sqlalchemy.exc import ArgumentError, IntegrityError, NoSuchModuleError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, NoSuchModuleError, SQLAlchemyError
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from jianheng.errors import JianhengError, RetryError, StopError
@@ -57,14 +57,19 @@ def writing(engine: sa.Engine) -> Iterator[sa.Connection]:
         yield connection
 
 
+def _first_line(failed: SQLAlchemyError) -> str:
+    """Return what the driver said, without the statement and its values."""
+    cause = getattr(failed, "orig", None) or failed
+    return (str(cause).strip().splitlines() or [type(cause).__name__])[0]
+
+
 def store_error(failed: SQLAlchemyError, doing: str) -> JianhengError:
     """Return what to tell of a failing store: the driver's first line, never the statement's values.
 
     Two jobs in each other's way are no fault of the store: the later one may simply run again.
     """
-    cause = getattr(failed, "orig", None) or failed
-    told = (str(cause).strip().splitlines() or [type(cause).__name__])[0]
-    code = str(getattr(cause, "sqlstate", "") or "")
+    told = _first_line(failed)
+    code = str(getattr(failed.orig, "sqlstate", "") if isinstance(failed, DBAPIError) else "")
     if isinstance(failed, IntegrityError) or code in _IN_THE_WAY or "database is locked" in told:
         return RetryError("store-busy", told=told, doing=doing)
     return StopError("store-failed", told=told, doing=doing)
@@ -107,8 +112,7 @@ def check_connection(engine: sa.Engine) -> None:
         with engine.connect() as connection:
             connection.execute(sa.select(1))
     except SQLAlchemyError as refused:
-        cause = getattr(refused, "orig", None) or refused
-        told = (str(cause).strip().splitlines() or [type(cause).__name__])[0]
+        told = _first_line(refused)
         if engine.dialect.name == "sqlite" and "locked" not in told:
             raise StopError("store-unusable", file=str(engine.url.database), told=told) from None
         raise RetryError(
@@ -132,13 +136,11 @@ def schema_state(engine: sa.Engine) -> tuple[str | None, str | None]:
 
 def upgrade(engine: sa.Engine) -> str | None:
     """Bring the store's tables to what this version needs; return the revision."""
-    whole = engine
-    if engine.dialect.name == "postgresql":
-        whole = engine.execution_options(isolation_level="READ COMMITTED")
+    postgresql = engine.dialect.name == "postgresql"
+    whole = engine.execution_options(isolation_level="READ COMMITTED") if postgresql else engine
     with as_file(files("jianheng.store") / _MIGRATIONS) as scripts, writing(whole) as connection:
-        if (
-            engine.dialect.name == "postgresql"
-        ):  # two first runs at once: one sets up, the other finds it done
+        # Two first runs at once: one sets up, the other waits and finds it done. SQLite's writers queue anyway.
+        if postgresql:
             connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_UPGRADE_LOCK)))
         command.upgrade(_configuration(connection, scripts), "head")
     return schema_state(engine)[0]

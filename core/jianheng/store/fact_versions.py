@@ -137,17 +137,20 @@ def read_current(
     case_nos: Iterable[str] | None = None,
     *,
     with_deleted: bool = False,
+    at: int | None = None,
 ) -> pa.Table:
     """Return the current, not deleted versions as Arrow, with ``source``, ``content_hash`` and ``locator``.
 
     With ``case_nos`` only what belongs to those cases is read. ``with_deleted`` is for people: who has
-    left is still the author of what he wrote.
+    left is still the author of what he wrote. With ``at`` what was current at that recorded moment
+    (microseconds since 1970) is read: the versions that began then or before and ended later or never.
     """
     table = FACTS[entity.name]
     names = ("source", *entity.names, "content_hash", "locator")
-    statement = sa.select(*(table.c[name] for name in names)).where(
-        table.c.office == office, table.c.recorded_to == OPEN
-    )
+    holds = table.c.recorded_to == OPEN
+    if at is not None:
+        holds = sa.and_(table.c.recorded_from <= at, table.c.recorded_to > at)
+    statement = sa.select(*(table.c[name] for name in names)).where(table.c.office == office, holds)
     if not with_deleted:
         statement = statement.where(table.c.deleted.is_(sa.false()))
     if case_nos is None:
@@ -249,10 +252,22 @@ def sightings(
     return found
 
 
+def changed_since(connection: sa.Connection, office: str, since: int) -> set[str]:
+    """Return the entities of which anything changed after a moment."""
+    moments = [
+        sa.select(
+            sa.literal(name),
+            sa.select(sa.func.max(table.c.recorded_from)).where(table.c.office == office).scalar_subquery(),
+        )
+        for name, table in FACTS.items()
+    ]
+    return {name for name, last in connection.execute(sa.union_all(*moments)) if (last or 0) > since}
+
+
 def last_recorded(connection: sa.Connection, office: str) -> int:
     """Return the latest moment at which anything of an office changed; 0 when it has no facts."""
-    latest = (
-        connection.scalar(sa.select(sa.func.max(table.c.recorded_from)).where(table.c.office == office))
+    latest = [
+        sa.select(sa.func.max(table.c.recorded_from)).where(table.c.office == office)
         for table in FACTS.values()
-    )
-    return max((moment or 0 for moment in latest), default=0)
+    ]
+    return max((moment or 0 for moment in connection.scalars(sa.union_all(*latest))), default=0)

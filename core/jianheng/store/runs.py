@@ -52,6 +52,11 @@ def ended_well(connection: sa.Connection, office: str, kind: str, subject: str) 
     return state == "done"
 
 
+def unread_sources(connection: sa.Connection, office: str, sources: Sequence[str]) -> list[str]:
+    """Return the sources whose last sync did not read everything: a missing case must not become a zero."""
+    return [name for name in sources if not ended_well(connection, office, "sync", name)]
+
+
 def first_unfinished(
     connection: sa.Connection, office: str, kind: str, subjects: Sequence[str]
 ) -> int | None:

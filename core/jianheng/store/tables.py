@@ -151,14 +151,16 @@ LEDGER = sa.Table(
     sa.Column("quantity", sa.BigInteger(), nullable=False),
     sa.Column("unit_points", sa.BigInteger(), nullable=False),
     sa.Column("coefficient", sa.BigInteger(), nullable=False),
+    sa.Column("factors", sa.Text(), nullable=False),
     sa.Column("share", sa.BigInteger(), nullable=False),
     sa.Column("points", sa.BigInteger(), nullable=False),
     sa.Column("withheld", sa.BigInteger(), nullable=False),
     sa.Column("state", sa.String(20), nullable=False),
     sa.Column("reason", sa.String(60), nullable=False),
+    sa.Column("caps", sa.Text(), nullable=False),
     sa.Column("fact_hash", sa.String(32), nullable=False),
     sa.Index("ix_ledger_entry_case", "scope_id", "case_no"),
-    sa.Index("ix_ledger_entry_person", "scope_id", "person_key"),
+    sa.Index("ix_ledger_entry_person", "scope_id", "person_key", "rule_id", "day"),
 )
 """One line per counted item and subject; superseded lines stay, closed by the run that replaced them."""
 
@@ -167,6 +169,28 @@ NO_RULE = "-"
 
 CURRENT = 2_147_483_647
 """``run_to`` of a ledger line that holds."""
+
+ADJUSTS = "adjusts:"
+"""Begins the ``reason`` of a line that corrects a closed period, whose name follows."""
+
+TALLY = sa.Table(
+    "ledger_tally",
+    METADATA,
+    sa.Column("scope_id", sa.Integer(), primary_key=True, autoincrement=False),
+    sa.Column("person_key", _KEY, primary_key=True),
+    sa.Column("sheet", sa.String(60), primary_key=True),
+    sa.Column("measure", sa.String(60), primary_key=True),
+    sa.Column("rule_id", sa.String(60), primary_key=True),
+    sa.Column("indicator", sa.String(60), nullable=False),
+    sa.Column("points", sa.BigInteger(), nullable=False),
+    sa.Column("provisional", sa.BigInteger(), nullable=False),
+    sa.Column("withheld", sa.BigInteger(), nullable=False),
+    sa.Column("entries", sa.BigInteger(), nullable=False),
+    sa.Column("items", sa.BigInteger(), nullable=False),
+    sa.Column("quantity", sa.BigInteger(), nullable=False),
+    sa.Column("shares", sa.BigInteger(), nullable=False),
+)
+"""The current ledger summed, so that a changed case moves a few sums instead of reading every line again."""
 
 INDICATOR = sa.Table(
     "indicator_value",
@@ -178,7 +202,11 @@ INDICATOR = sa.Table(
     sa.Column("points", sa.BigInteger()),
     sa.Column("provisional", sa.BigInteger(), nullable=False),
     sa.Column("entries", sa.Integer(), nullable=False),
+    sa.Column("state", sa.String(20), nullable=False),
+    sa.Column("reason", sa.Text(), nullable=False),
+    sa.Column("basis", sa.Text(), nullable=False),
 )
+"""The values of a run's indicators; ``points`` is NULL where there is none, and ``reason`` says why."""
 
 PERSON_SCORE = sa.Table(
     "person_score",
@@ -186,15 +214,54 @@ PERSON_SCORE = sa.Table(
     sa.Column("run_id", sa.Integer(), primary_key=True, autoincrement=False),
     sa.Column("person_key", _KEY, primary_key=True),
     sa.Column("sheet", sa.String(60), primary_key=True),
-    sa.Column("points", sa.BigInteger(), nullable=False),
-    sa.Column("final", sa.BigInteger(), nullable=False),
+    sa.Column("points", sa.BigInteger()),
+    sa.Column("final", sa.BigInteger()),
     sa.Column("provisional", sa.BigInteger(), nullable=False),
     sa.Column("withheld", sa.BigInteger(), nullable=False),
-    sa.Column("place", sa.Integer(), nullable=False),
+    sa.Column("place", sa.Integer()),
     sa.Column("place_of", sa.Integer(), nullable=False),
     sa.Column("cases", sa.Integer(), nullable=False),
     sa.Column("entries", sa.Integer(), nullable=False),
+    sa.Column("state", sa.String(20), nullable=False),
+    sa.Column("reason", sa.Text(), nullable=False),
+    sa.Column("grade", sa.String(60), nullable=False),
+    sa.Column("grade_reason", sa.Text(), nullable=False),
+    sa.Column("places", sa.Text(), nullable=False),
 )
+"""The standings of a run; without a total there is neither place nor points, and ``reason`` says why."""
+
+CLOSED = sa.Table(
+    "closed_period",
+    METADATA,
+    sa.Column("office", sa.String(20), primary_key=True),
+    sa.Column("policy", sa.String(60), primary_key=True),
+    sa.Column("period", sa.String(20), primary_key=True),
+    sa.Column("start_day", sa.Date(), nullable=False),
+    sa.Column("end_day", sa.Date(), nullable=False),
+    sa.Column("adjustments", sa.String(10), nullable=False),
+    sa.Column("policy_version", sa.String(64), nullable=False),
+    sa.Column("engine_version", sa.String(20), nullable=False),
+    sa.Column("facts_at", sa.BigInteger(), nullable=False),
+    sa.Column("run_id", sa.Integer(), nullable=False),
+    sa.Column("closed_at", sa.BigInteger(), nullable=False),
+    sa.Column("closed_by", sa.String(100), nullable=False),
+    sa.Column("receipt_hash", sa.String(64), nullable=False),
+    sa.Column("receipt", sa.Text().with_variant(mysql.LONGTEXT(), "mysql", "mariadb"), nullable=False),
+)
+"""Closed periods with their receipts: what was known, which law was applied, what came out.
+
+``[start_day, end_day)`` is the window; ``adjustments`` is the closed policy's rule for what comes to light later.
+"""
+
+ARCHIVED_POLICY = sa.Table(
+    "archived_policy",
+    METADATA,
+    sa.Column("version", sa.String(64), primary_key=True),
+    sa.Column("policy", sa.String(60), nullable=False),
+    sa.Column("sources", sa.Text().with_variant(mysql.LONGTEXT(), "mysql", "mariadb"), nullable=False),
+    sa.Column("archived_at", sa.BigInteger(), nullable=False),
+)
+"""Every text of a policy by which a period was closed: enough to apply it again without its files."""
 
 PUBLICATION = sa.Table(
     "publication",

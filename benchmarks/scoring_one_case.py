@@ -20,10 +20,10 @@ from benchmarks.scoring_law import write_pack
 from benchmarks.scoring_world import OFFICE, PER_CASE, World, count, facts_of
 from jianheng.contract import Batch, Row, Stream
 from jianheng.facts.entities import ENTITIES
-from jianheng.scoring.period import period
-from jianheng.scoring.policy import Policy, load_policy
+from jianheng.scoring.law.period import period
+from jianheng.scoring.law.policy import Policy, load_policy
+from jianheng.scoring.records.scope import Subject
 from jianheng.scoring.run import score_periods
-from jianheng.scoring.scope import Subject
 from jianheng.store.bulk import insert_arrow
 from jianheng.store.engine import now_us, open_store, writing
 from jianheng.store.runs import begin_run, end_run

@@ -19,12 +19,12 @@ import pyarrow.parquet
 
 from benchmarks.scoring_law import write_pack
 from benchmarks.scoring_world import OFFICE, World, count, facts_of, world_of
-from jianheng.scoring.evaluation import conclude, scored_people
-from jianheng.scoring.kernel import score
-from jianheng.scoring.outcome import Scored, Standing
-from jianheng.scoring.period import period
-from jianheng.scoring.policy import Policy, load_policy
-from jianheng.scoring.tallies import Key, Tally, tallies_of
+from jianheng.scoring.indicators.outcome import Scored, Standing
+from jianheng.scoring.kernel.evaluation import conclude, scored_people
+from jianheng.scoring.kernel.score import score
+from jianheng.scoring.kernel.tallies import Key, Tally, tallies_of
+from jianheng.scoring.law.period import period
+from jianheng.scoring.law.policy import Policy, load_policy
 
 LIMIT_GIB = 8.0
 

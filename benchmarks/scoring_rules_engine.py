@@ -21,10 +21,10 @@ import pyarrow as pa
 
 from benchmarks.scoring_law import rules, write_pack
 from benchmarks.scoring_world import count, facts_of, world_of
-from jianheng.scoring.kernel import score
-from jianheng.scoring.period import period
-from jianheng.scoring.plan_tables import measure_numbers, tables
-from jianheng.scoring.policy import Policy, load_policy
+from jianheng.scoring.kernel.plan_tables import measure_numbers, tables
+from jianheng.scoring.kernel.score import score
+from jianheng.scoring.law.period import period
+from jianheng.scoring.law.policy import Policy, load_policy
 
 TARGET = 100.0
 _INPUTS = ("measure", "code", "category", "role")

@@ -24,9 +24,9 @@ import pyarrow as pa
 from benchmarks.scoring_by_hand import score_by_hand
 from benchmarks.scoring_law import write_pack
 from benchmarks.scoring_world import count, facts_of, load, save, world_of
-from jianheng.scoring.evaluation import evaluate
-from jianheng.scoring.period import period
-from jianheng.scoring.policy import load_policy
+from jianheng.scoring.kernel.evaluation import evaluate
+from jianheng.scoring.law.period import period
+from jianheng.scoring.law.policy import load_policy
 
 TIME_TARGET, MEMORY_TARGET = 1.25, 1.5
 SIZES = (1_000_000, 10_000_000)

@@ -8,14 +8,14 @@ from typing import Any
 import pyarrow as pa
 import sqlalchemy as sa
 
-from jianheng.scoring.closed_periods import ClosedPeriod, get_closed
-from jianheng.scoring.closing import close_period
-from jianheng.scoring.period import period
-from jianheng.scoring.policy import Policy, load_policy
-from jianheng.scoring.receipt import Receipt
-from jianheng.scoring.reproduce import Reproduction, reproduce
+from jianheng.scoring.closing.close import close_period
+from jianheng.scoring.closing.receipt import Receipt
+from jianheng.scoring.closing.reproduce import Reproduction, reproduce
+from jianheng.scoring.law.period import period
+from jianheng.scoring.law.policy import Policy, load_policy
+from jianheng.scoring.records.closed_periods import ClosedPeriod, get_closed
+from jianheng.scoring.records.scope import Subject
 from jianheng.scoring.run import Report, score_periods
-from jianheng.scoring.scope import Subject
 from jianheng.store.tables import ADJUSTS, CURRENT, LEDGER, SCOPE
 from mini_pack import write_pack
 from upstream import OFFICE, case, document, person, posting, sync_world

@@ -8,13 +8,13 @@ import pytest
 import sqlalchemy as sa
 
 from jianheng.registry import Registry
-from jianheng.scoring.compare import compare, side
-from jianheng.scoring.comparison import Comparison
-from jianheng.scoring.directory import Member
-from jianheng.scoring.period import period
-from jianheng.scoring.policy import Policy, load_policy
-from jianheng.scoring.scope import Subject
-from jianheng.scoring.snapshot import Snapshot
+from jianheng.scoring.comparison.compare import compare, side
+from jianheng.scoring.comparison.comparison import Comparison
+from jianheng.scoring.kernel.directory import Member
+from jianheng.scoring.law.period import period
+from jianheng.scoring.law.policy import Policy, load_policy
+from jianheng.scoring.records.scope import Subject
+from jianheng.scoring.records.snapshot import Snapshot
 from mini_pack import write_pack
 from office_driver import Told, jianheng
 from upstream import OFFICE, World, case, document, facts_of, person, posting

@@ -14,11 +14,11 @@ from typing import Any
 
 from jianheng.facts.convert import Fact, convert
 from jianheng.facts.entities import ENTITIES, ROLES
-from jianheng.scoring.pack import Cap, Choice, Factor
-from jianheng.scoring.pack_rows import AuthorityRow, PointsRow
-from jianheng.scoring.parameters import amount
-from jianheng.scoring.period import Period, unit_start
-from jianheng.scoring.policy import Policy
+from jianheng.scoring.law.pack import Cap, Choice, Factor
+from jianheng.scoring.law.pack_rows import AuthorityRow, PointsRow
+from jianheng.scoring.law.parameters import amount
+from jianheng.scoring.law.period import Period, unit_start
+from jianheng.scoring.law.policy import Policy
 
 Record = Mapping[str, Any]
 

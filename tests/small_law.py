@@ -5,12 +5,12 @@ from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from types import SimpleNamespace
 
-from jianheng.scoring.outcome import ALL_RULES, Rating, Scored, Tally
-from jianheng.scoring.pack import PolicyFile
-from jianheng.scoring.pack_rows import PointsRow
-from jianheng.scoring.parameters import DatedValue, Declaration, Layer
-from jianheng.scoring.period import Period
-from jianheng.scoring.standing import indicator_values, standings
+from jianheng.scoring.indicators.outcome import ALL_RULES, Rating, Scored, Tally
+from jianheng.scoring.indicators.standing import indicator_values, standings
+from jianheng.scoring.law.pack import PolicyFile
+from jianheng.scoring.law.pack_rows import PointsRow
+from jianheng.scoring.law.parameters import DatedValue, Declaration, Layer
+from jianheng.scoring.law.period import Period
 
 YEAR = Period("2025", "2025年度", dt.date(2025, 1, 1), dt.date(2026, 1, 1))
 IDENTITY = {

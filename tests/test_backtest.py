@@ -7,10 +7,10 @@ import pytest
 
 from compare_world import OPEN, WORLD, YEAR, compared, deployment, held, law, run, snapshot, write_layer
 from jianheng.errors import StopError
-from jianheng.scoring.backtest import backtest
-from jianheng.scoring.compare import side
-from jianheng.scoring.period import period
-from jianheng.scoring.policy import varied
+from jianheng.scoring.comparison.backtest import backtest
+from jianheng.scoring.comparison.compare import side
+from jianheng.scoring.law.period import period
+from jianheng.scoring.law.policy import varied
 from mini_pack import write_pack
 from upstream import case, document, facts_of, sync_world
 

@@ -9,7 +9,7 @@ from benchmarks.scoring_sql import by_hand, by_kernel, digest
 from benchmarks.scoring_world import World, count, facts_of, load, save, world_of
 
 from jianheng.facts.entities import ENTITIES
-from jianheng.scoring.policy import load_policy
+from jianheng.scoring.law.policy import load_policy
 from jianheng.store.bulk import arrow_type
 from jianheng.store.tables import FACTS
 

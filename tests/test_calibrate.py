@@ -15,11 +15,11 @@ from compare_world import PEOPLE, YEAR, compared, deployment, held, law, run, sn
 from jianheng.cli.calibrate import efforts_of
 from jianheng.errors import FaultsError, StopError
 from jianheng.rules.workdays import WorkCalendar, Year
-from jianheng.scoring.calibrate import Method, calibrate
-from jianheng.scoring.calibrate_draft import draft_text, proposals
-from jianheng.scoring.efforts import FinishedCase, Observed, observe
-from jianheng.scoring.exact import rounded
-from jianheng.scoring.whatif import with_draft_text
+from jianheng.scoring.comparison.calibrate import Method, calibrate
+from jianheng.scoring.comparison.calibrate_draft import draft_text, proposals
+from jianheng.scoring.comparison.efforts import FinishedCase, Observed, observe
+from jianheng.scoring.comparison.whatif import with_draft_text
+from jianheng.scoring.law.exact import rounded
 from upstream import case, document, person, posting, sync_world
 
 HALVES = {"duration": Fraction(1, 2), "documents": Fraction(1, 2)}

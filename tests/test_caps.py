@@ -9,14 +9,14 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from jianheng.scoring.evaluation import evaluate
-from jianheng.scoring.horizon import beyond_case, caps_reach, horizon
-from jianheng.scoring.kernel import score
-from jianheng.scoring.ledger_lines import read_tallies, scope_id
-from jianheng.scoring.period import period
-from jianheng.scoring.policy import Policy, load_policy
+from jianheng.scoring.kernel.evaluation import evaluate
+from jianheng.scoring.kernel.horizon import beyond_case, caps_reach, horizon
+from jianheng.scoring.kernel.ledger_lines import read_tallies, scope_id
+from jianheng.scoring.kernel.score import score
+from jianheng.scoring.law.period import period
+from jianheng.scoring.law.policy import Policy, load_policy
+from jianheng.scoring.records.scope import Subject, read_facts
 from jianheng.scoring.run import score_periods
-from jianheng.scoring.scope import Subject, read_facts
 from jianheng.store.tables import INDICATOR, PERSON_SCORE
 from mini_pack import AUTHORITY, POINTS, write_pack
 from upstream import OFFICE, UNIT, case, document, facts_of, person, posting, sync_world

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jianheng.errors import FaultsError
-from jianheng.scoring.chain import fingerprint, without_days
-from jianheng.scoring.pack_rows import PointsRow
-from jianheng.scoring.policy import load_policy, load_policy_from
+from jianheng.scoring.law.chain import fingerprint, without_days
+from jianheng.scoring.law.pack_rows import PointsRow
+from jianheng.scoring.law.policy import load_policy, load_policy_from
 from mini_pack import write_pack
 
 PROVINCE = ("policy.toml", 'level = "office"', 'level = "province"')

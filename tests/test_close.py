@@ -37,14 +37,14 @@ from closing_world import (
 from jianheng.cli import close as cli_close
 from jianheng.errors import FaultsError, JianhengError, RetryError, StopError
 from jianheng.scoring import run
-from jianheng.scoring.adjustments import Adjustments, adjustments_of
-from jianheng.scoring.closed_periods import get_closed, kind_of, law_of, receipt_text
-from jianheng.scoring.explain import explain
-from jianheng.scoring.kernel import score as fresh_score
-from jianheng.scoring.period import period
-from jianheng.scoring.policy import Policy
-from jianheng.scoring.receipt import broken_parts, read_receipt
-from jianheng.scoring.scope import read_facts
+from jianheng.scoring.closing.adjustments import Adjustments, adjustments_of
+from jianheng.scoring.closing.receipt import broken_parts, read_receipt
+from jianheng.scoring.explanation.explain import explain
+from jianheng.scoring.kernel.score import score as fresh_score
+from jianheng.scoring.law.period import period
+from jianheng.scoring.law.policy import Policy
+from jianheng.scoring.records.closed_periods import get_closed, kind_of, law_of, receipt_text
+from jianheng.scoring.records.scope import read_facts
 from jianheng.store.engine import store_error
 from jianheng.store.runs import begin_run, end_run
 from jianheng.store.tables import ARCHIVED_POLICY, CLOSED, QUARANTINE, TALLY
@@ -536,7 +536,7 @@ sys.path.insert(0, {tests!r})
 import sqlalchemy as sa
 from pathlib import Path
 from closing_world import close
-from jianheng.scoring.policy import load_policy
+from jianheng.scoring.law.policy import load_policy
 from jianheng.store.engine import open_store
 store = open_store({url!r})
 @sa.event.listens_for(store, "commit")

@@ -27,8 +27,8 @@ from compare_world import (
 from jianheng.errors import StopError
 from jianheng.publish.comparison_blocks import notices, summary
 from jianheng.publish.comparison_json import comparison_json
-from jianheng.scoring.distribution import agreement, distribution
-from jianheng.scoring.snapshot import read_snapshot
+from jianheng.scoring.comparison.distribution import agreement, distribution
+from jianheng.scoring.records.snapshot import read_snapshot
 from mini_pack import write_pack
 from upstream import sync_world
 

@@ -5,7 +5,7 @@ from decimal import Decimal
 import pytest
 
 from jianheng.errors import StopError
-from jianheng.scoring import evaluation
+from jianheng.scoring.kernel import evaluation
 from small_law import YEAR, earned, law, scored
 
 TOTAL = {"id": "total", "label": "总分"}

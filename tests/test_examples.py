@@ -5,9 +5,9 @@ import tomllib
 import pytest
 
 from jianheng.errors import StopError
-from jianheng.scoring.examples import check_examples
-from jianheng.scoring.pack_template import write_new_pack
-from jianheng.scoring.policy import load_policy
+from jianheng.scoring.checking.examples import check_examples
+from jianheng.scoring.law.policy import load_policy
+from jianheng.scoring.lawbook.template import write_new_pack
 from mini_pack import edit
 
 

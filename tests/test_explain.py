@@ -7,13 +7,13 @@ from decimal import Decimal
 import pytest
 
 from jianheng.errors import StopError
-from jianheng.scoring import ledger
-from jianheng.scoring.explain import explain
-from jianheng.scoring.explain_asked import Asked
-from jianheng.scoring.period import period
-from jianheng.scoring.policy import load_policy
+from jianheng.scoring.explanation.asked import Asked
+from jianheng.scoring.explanation.explain import explain
+from jianheng.scoring.law.period import period
+from jianheng.scoring.law.policy import load_policy
+from jianheng.scoring.records import ledger
+from jianheng.scoring.records.scope import Subject
 from jianheng.scoring.run import score_periods
-from jianheng.scoring.scope import Subject
 from jianheng.store.engine import open_store
 from mini_pack import write_pack
 from upstream import OFFICE, case, document, person, posting, sync_world

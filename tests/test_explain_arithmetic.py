@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jianheng.scoring.exact import rounded
-from jianheng.scoring.explain_arithmetic import whole_line, working
+from jianheng.scoring.explanation.arithmetic import whole_line, working
+from jianheng.scoring.law.exact import rounded
 from small_law import earned, had, law, number, rated, scored, values
 
 GROUP = {"id": "office", "label": "本院", "by": ["unit"]}

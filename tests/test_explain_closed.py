@@ -4,8 +4,8 @@ import pytest
 
 from closing_world import NEXT, closed_case, closed_office, law_in, paper, score, world
 from jianheng.publish.publication import Office, scores
-from jianheng.scoring.explain import explain
-from jianheng.scoring.period import period
+from jianheng.scoring.explanation.explain import explain
+from jianheng.scoring.law.period import period
 from upstream import OFFICE, sync_world
 
 DESK = Office(OFFICE, "东屿区院", (OFFICE,), ("world",))

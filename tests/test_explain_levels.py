@@ -12,13 +12,13 @@ from jianheng.cli.explain_tree import print_tree
 from jianheng.errors import StopError
 from jianheng.facts.entities import DOCUMENT
 from jianheng.messages import speaking
-from jianheng.scoring.explain import explain
-from jianheng.scoring.explain_arithmetic import is_number
-from jianheng.scoring.explain_asked import Asked
-from jianheng.scoring.period import period
-from jianheng.scoring.policy import load_policy
+from jianheng.scoring.explanation.arithmetic import is_number
+from jianheng.scoring.explanation.asked import Asked
+from jianheng.scoring.explanation.explain import explain
+from jianheng.scoring.law.period import period
+from jianheng.scoring.law.policy import load_policy
+from jianheng.scoring.records.scope import Subject
 from jianheng.scoring.run import score_periods
-from jianheng.scoring.scope import Subject
 from jianheng.store.engine import open_store
 from upstream import OFFICE, document, sync_world
 

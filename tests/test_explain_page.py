@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 
 from explained_law import HOSTILE, WORLD, write_law
-from jianheng.scoring.explain import explain
-from jianheng.scoring.explain_asked import Asked
-from jianheng.scoring.explain_page import page
-from jianheng.scoring.period import period
-from jianheng.scoring.policy import load_policy
+from jianheng.scoring.explanation.asked import Asked
+from jianheng.scoring.explanation.explain import explain
+from jianheng.scoring.explanation.page import page
+from jianheng.scoring.law.period import period
+from jianheng.scoring.law.policy import load_policy
+from jianheng.scoring.records.scope import Subject
 from jianheng.scoring.run import score_periods
-from jianheng.scoring.scope import Subject
 from jianheng.store.engine import open_store
 from upstream import OFFICE, sync_world
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jianheng.errors import StopError
-from jianheng.scoring.formulas import call_formula, load_formulas
+from jianheng.scoring.law.formulas import call_formula, load_formulas
 
 FILE = "small/formulas.py"
 

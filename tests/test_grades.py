@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jianheng.scoring.grades import Bar, Rung, grade_group, places_for
-from jianheng.scoring.pack import Band
-from jianheng.scoring.points import half_up
-from jianheng.scoring.tiers import span
+from jianheng.scoring.indicators.grades import Bar, Rung, grade_group, places_for
+from jianheng.scoring.law.pack import Band
+from jianheng.scoring.law.points import half_up
+from jianheng.scoring.law.tiers import span
 from small_law import earned, had, law, number, placed, scored
 
 D = Decimal

@@ -5,10 +5,10 @@ from decimal import Decimal
 
 import pytest
 
-from jianheng.scoring.formulas import load_formulas
-from jianheng.scoring.indicator_check import Known, check_indicators
-from jianheng.scoring.pack_rows import PointsRow
-from jianheng.scoring.parameters import Declaration, Layer
+from jianheng.scoring.law.formulas import load_formulas
+from jianheng.scoring.law.indicator_check import Known, check_indicators
+from jianheng.scoring.law.pack_rows import PointsRow
+from jianheng.scoring.law.parameters import Declaration, Layer
 from small_law import SHEET, file_of, number
 
 D = Decimal

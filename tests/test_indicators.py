@@ -10,14 +10,14 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from jianheng.messages import speaking
-from jianheng.scoring.exact import exact_text, points_text, rounded
-from jianheng.scoring.formulas import load_formulas
-from jianheng.scoring.indicator_order import dependencies, evaluation_order
-from jianheng.scoring.indicators import indicator_values
-from jianheng.scoring.outcome import reason_text
-from jianheng.scoring.pack import Indicator, Tier
-from jianheng.scoring.peers import part_below, peers
-from jianheng.scoring.tiers import flaws, span
+from jianheng.scoring.indicators.indicators import indicator_values
+from jianheng.scoring.indicators.outcome import reason_text
+from jianheng.scoring.indicators.peers import part_below, peers
+from jianheng.scoring.law.exact import exact_text, points_text, rounded
+from jianheng.scoring.law.formulas import load_formulas
+from jianheng.scoring.law.indicator_order import dependencies, evaluation_order
+from jianheng.scoring.law.pack import Indicator, Tier
+from jianheng.scoring.law.tiers import flaws, span
 from small_law import (
     YEAR,
     earned,

@@ -6,11 +6,11 @@ import pyarrow as pa
 import pytest
 
 from jianheng.errors import FaultsError, StopError
-from jianheng.scoring.kernel import case_states, score
-from jianheng.scoring.period import period
-from jianheng.scoring.plan import LEDGER_COLUMNS
-from jianheng.scoring.points import half_up, shown, thousandths
-from jianheng.scoring.policy import load_policy
+from jianheng.scoring.kernel.plan import LEDGER_COLUMNS
+from jianheng.scoring.kernel.score import case_states, score
+from jianheng.scoring.law.period import period
+from jianheng.scoring.law.points import half_up, shown, thousandths
+from jianheng.scoring.law.policy import load_policy
 from jianheng.store.bulk import arrow_type
 from jianheng.store.tables import LEDGER
 from mini_pack import write_pack

@@ -16,10 +16,10 @@ from hypothesis import strategies as st
 
 import kernel_oracle
 from jianheng.facts.entities import ENTITIES
-from jianheng.scoring.kernel import score
-from jianheng.scoring.parameters import amounts
-from jianheng.scoring.period import Period, period, unit_start
-from jianheng.scoring.policy import Policy, load_policy
+from jianheng.scoring.kernel.score import score
+from jianheng.scoring.law.parameters import amounts
+from jianheng.scoring.law.period import Period, period, unit_start
+from jianheng.scoring.law.policy import Policy, load_policy
 from kernel_oracle import Line, half_up
 from upstream import UNIT, facts_of
 from whole_pack import CALENDARS, CONDITIONS, write_whole_pack

@@ -16,11 +16,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jianheng.errors import FaultsError
-from jianheng.scoring.evaluation import Evaluation, evaluate
-from jianheng.scoring.example_world import UNIT, Example, facts_of
-from jianheng.scoring.examples import check_examples
-from jianheng.scoring.period import period
-from jianheng.scoring.policy import Policy, load_policy
+from jianheng.scoring.checking.example_world import UNIT, Example, facts_of
+from jianheng.scoring.checking.examples import check_examples
+from jianheng.scoring.kernel.evaluation import Evaluation, evaluate
+from jianheng.scoring.law.period import period
+from jianheng.scoring.law.policy import Policy, load_policy
 
 PACK = Path(__file__).parents[1] / "plugins/jianheng_plugins/provinces/laoshan"
 HEAD = {"wang": {"role": "quota_prosecutor", "post_level": "dept_head"}}

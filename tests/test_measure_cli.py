@@ -4,9 +4,9 @@ import datetime as dt
 
 import pytest
 
+from jianheng.scoring.law.period import period
+from jianheng.scoring.law.policy import load_policy
 from jianheng.scoring.measure_run import count
-from jianheng.scoring.period import period
-from jianheng.scoring.policy import load_policy
 from mini_pack import write_pack
 from office_driver import OPEN, jianheng
 from upstream import case, document, facts_of, person

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jianheng.errors import StopError
-from jianheng.scoring.parameters import (
+from jianheng.scoring.law.parameters import (
     DatedValue,
     Declaration,
     Layer,

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jianheng.errors import StopError
-from jianheng.scoring.pack import Calendar
-from jianheng.scoring.period import Period, check_calendar, period, unit_key, unit_key_sql, unit_start
+from jianheng.scoring.law.pack import Calendar
+from jianheng.scoring.law.period import Period, check_calendar, period, unit_key, unit_key_sql, unit_start
 
 DAY = dt.timedelta(days=1)
 COURT = Calendar(year_start="12-26")

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from jianheng.errors import FaultsError
-from jianheng.scoring.examples import check_examples
-from jianheng.scoring.policy import load_policy
+from jianheng.scoring.checking.examples import check_examples
+from jianheng.scoring.law.policy import load_policy
 from mini_pack import edit
 
 LAOSHAN = Path(__file__).parents[1] / "plugins/jianheng_plugins/provinces/laoshan"

@@ -15,10 +15,10 @@ from jianheng.rules.expression import FUNCTIONS
 from jianheng.rules.measure import Change, Measure
 from jianheng.rules.views import GRAINS
 from jianheng.rules.workdays import WorkCalendar, read_calendar
-from jianheng.scoring.example_world import Example
-from jianheng.scoring.examples import check_examples
-from jianheng.scoring.formula_check import FUNCTIONS as CALLED
-from jianheng.scoring.pack import (
+from jianheng.scoring.checking.example_world import Example
+from jianheng.scoring.checking.examples import check_examples
+from jianheng.scoring.law.formula_check import FUNCTIONS as CALLED
+from jianheng.scoring.law.pack import (
     Band,
     Calendar,
     Cap,
@@ -35,10 +35,10 @@ from jianheng.scoring.pack import (
     Tier,
     Veto,
 )
-from jianheng.scoring.pack_rows import AuthorityRow, PointsRow
-from jianheng.scoring.parameters import DatedValue, Declaration
-from jianheng.scoring.period import check_calendar, period
-from jianheng.scoring.policy import load_policy
+from jianheng.scoring.law.pack_rows import AuthorityRow, PointsRow
+from jianheng.scoring.law.parameters import DatedValue, Declaration
+from jianheng.scoring.law.period import check_calendar, period
+from jianheng.scoring.law.policy import load_policy
 
 PAGES = ("policies.md", "measures.md", "points.md", "indicators.md", "layers.md")
 CALENDARS = {file.stem: file for file in (ROOT / "plugins" / "jianheng_plugins" / "calendars").glob("*.toml")}

@@ -14,10 +14,10 @@ from jianheng.errors import RetryError, StopError
 from jianheng.messages import speaking, text
 from jianheng.publish.deliver import deliver
 from jianheng.publish.publication import Office, archive_due, scores
-from jianheng.scoring.period import period
-from jianheng.scoring.policy import load_policy
+from jianheng.scoring.law.period import period
+from jianheng.scoring.law.policy import load_policy
+from jianheng.scoring.records.scope import Subject
 from jianheng.scoring.run import score_periods
-from jianheng.scoring.scope import Subject
 from jianheng.store.engine import open_store
 from jianheng.store.tables import CURRENT, LEDGER, NO_RULE, PUBLICATION
 from mini_pack import write_pack

@@ -34,15 +34,15 @@ from closing_world import (
     world,
 )
 from jianheng.errors import StopError
-from jianheng.scoring import receipt as receipts
-from jianheng.scoring.adjustments import adjustments_of
-from jianheng.scoring.closed_periods import get_closed
-from jianheng.scoring.evaluation import evaluate
-from jianheng.scoring.kernel import score as fresh_score
-from jianheng.scoring.period import period
-from jianheng.scoring.policy import Policy
-from jianheng.scoring.receipt import rows_part
-from jianheng.scoring.scope import read_facts, read_facts_at
+from jianheng.scoring.closing import receipt as receipts
+from jianheng.scoring.closing.adjustments import adjustments_of
+from jianheng.scoring.closing.receipt import rows_part
+from jianheng.scoring.kernel.evaluation import evaluate
+from jianheng.scoring.kernel.score import score as fresh_score
+from jianheng.scoring.law.period import period
+from jianheng.scoring.law.policy import Policy
+from jianheng.scoring.records.closed_periods import get_closed
+from jianheng.scoring.records.scope import read_facts, read_facts_at
 from jianheng.store import engine as store_engine
 from jianheng.store import fact_versions
 from jianheng.store.engine import open_store, upgrade

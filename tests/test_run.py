@@ -10,11 +10,11 @@ import pytest
 import sqlalchemy as sa
 
 from jianheng.errors import AskError, StopError
-from jianheng.scoring.ledger_lines import scope_id
-from jianheng.scoring.period import period
-from jianheng.scoring.policy import Policy, load_policy
+from jianheng.scoring.kernel.ledger_lines import scope_id
+from jianheng.scoring.law.period import period
+from jianheng.scoring.law.policy import Policy, load_policy
+from jianheng.scoring.records.scope import Subject
 from jianheng.scoring.run import Report, score_periods, subject_of
-from jianheng.scoring.scope import Subject
 from jianheng.store.runs import begin_run, first_unfinished, last_run
 from jianheng.store.tables import CURRENT, LEDGER, PERSON_SCORE
 from mini_pack import write_pack

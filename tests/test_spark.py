@@ -8,9 +8,10 @@ import pyarrow as pa
 import pytest
 
 from jianheng.errors import StopError
-from jianheng.scoring import kernel, spark
-from jianheng.scoring.period import period
-from jianheng.scoring.policy import load_policy
+from jianheng.scoring.kernel import score as kernel
+from jianheng.scoring.kernel import spark
+from jianheng.scoring.law.period import period
+from jianheng.scoring.law.policy import load_policy
 from upstream import UNIT, case, document, facts_of, person, posting
 from whole_pack import write_whole_pack
 

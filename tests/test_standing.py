@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jianheng.scoring.standing import dense_places, total_indicators
+from jianheng.scoring.indicators.standing import dense_places, total_indicators
 from small_law import SHEET, earned, had, law, placed, rated, scored
 
 D = Decimal

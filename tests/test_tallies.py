@@ -13,12 +13,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jianheng.errors import StopError
-from jianheng.scoring.evaluation import check_books
-from jianheng.scoring.kernel import score
-from jianheng.scoring.outcome import ALL_RULES, Tally
-from jianheng.scoring.period import period
-from jianheng.scoring.policy import Policy, load_policy
-from jianheng.scoring.tallies import CASES, Key, moved, tallies_of
+from jianheng.scoring.indicators.outcome import ALL_RULES, Tally
+from jianheng.scoring.kernel.evaluation import check_books
+from jianheng.scoring.kernel.score import score
+from jianheng.scoring.kernel.tallies import CASES, Key, moved, tallies_of
+from jianheng.scoring.law.period import period
+from jianheng.scoring.law.policy import Policy, load_policy
 from mini_pack import write_pack
 from upstream import UNIT, case, document, facts_of, person, posting
 from whole_pack import write_whole_pack

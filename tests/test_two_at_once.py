@@ -9,10 +9,10 @@ import pytest
 import sqlalchemy as sa
 
 from jianheng.errors import RetryError, StopError
-from jianheng.scoring.period import period
-from jianheng.scoring.policy import load_policy
+from jianheng.scoring.law.period import period
+from jianheng.scoring.law.policy import load_policy
+from jianheng.scoring.records.scope import Subject
 from jianheng.scoring.run import score_periods
-from jianheng.scoring.scope import Subject
 from jianheng.store.engine import open_store, schema_state, store_error
 from mini_pack import write_pack
 from upstream import OFFICE, broken_chains, case, current, document, person, posting, sync_world

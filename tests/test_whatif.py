@@ -6,8 +6,8 @@ import pytest
 
 from compare_world import WORLD, compared, deployment, held, law, run
 from jianheng.errors import JianhengError
-from jianheng.scoring.policy import load_policy
-from jianheng.scoring.whatif import with_draft, with_draft_text
+from jianheng.scoring.comparison.whatif import with_draft, with_draft_text
+from jianheng.scoring.law.policy import load_policy
 from mini_pack import write_pack
 from upstream import sync_world
 

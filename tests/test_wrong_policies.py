@@ -9,9 +9,9 @@ import pytest
 
 from jianheng.cli import main
 from jianheng.errors import FaultsError
-from jianheng.scoring.chain import fingerprint
-from jianheng.scoring.pack_template import write_new_pack
-from jianheng.scoring.policy import load_policy
+from jianheng.scoring.law.chain import fingerprint
+from jianheng.scoring.law.policy import load_policy
+from jianheng.scoring.lawbook.template import write_new_pack
 from mini_pack import edit
 
 CATALOGUE = "code,parent,name\nindictment,,起诉书\nreport,,审查报告\n"

@@ -11,10 +11,10 @@ from jianheng.cli.output import print_json, print_line, print_table
 from jianheng.cli.services import store_of
 from jianheng.cli.session import Session, pass_session
 from jianheng.messages import text
-from jianheng.scoring.adjustments import Adjustment, Adjustments, Moved, adjustments_of
-from jianheng.scoring.closed_periods import get_closed
-from jianheng.scoring.points import shown
-from jianheng.scoring.scope import read_facts
+from jianheng.scoring.closing.adjustments import Adjustment, Adjustments, Moved, adjustments_of
+from jianheng.scoring.law.points import shown
+from jianheng.scoring.records.closed_periods import get_closed
+from jianheng.scoring.records.scope import read_facts
 
 SHOWN = 30
 """Lines on the terminal unless all are asked for."""

@@ -10,8 +10,8 @@ from jianheng.cli.services import office_of, store_of
 from jianheng.cli.session import Session, pass_session
 from jianheng.messages import text
 from jianheng.publish.backtest_blocks import backtest_json, sheets, totals
-from jianheng.scoring.backtest import Law, backtest, check_periods, laws_then
-from jianheng.scoring.period import period
+from jianheng.scoring.comparison.backtest import Law, backtest, check_periods, laws_then
+from jianheng.scoring.law.period import period
 
 
 def command() -> click.Command:

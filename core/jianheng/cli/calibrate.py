@@ -18,15 +18,15 @@ from jianheng.publish.calibrate_blocks import calibration_json, loads, method_te
 from jianheng.publish.comparison_blocks import summary
 from jianheng.publish.comparison_json import comparison_json
 from jianheng.rules.workdays import read_calendar
-from jianheng.scoring.calibrate import Calibration, Method, calibrate
-from jianheng.scoring.calibrate_draft import Proposal, draft_text, proposals
-from jianheng.scoring.compare import compare, side
-from jianheng.scoring.comparison import Comparison
-from jianheng.scoring.efforts import EFFORTS, TYPES, Observed, observe
-from jianheng.scoring.period import CALENDAR_YEAR, period
-from jianheng.scoring.policy import Policy
-from jianheng.scoring.snapshot import Snapshot
-from jianheng.scoring.whatif import with_draft_text
+from jianheng.scoring.comparison.calibrate import Calibration, Method, calibrate
+from jianheng.scoring.comparison.calibrate_draft import Proposal, draft_text, proposals
+from jianheng.scoring.comparison.compare import compare, side
+from jianheng.scoring.comparison.comparison import Comparison
+from jianheng.scoring.comparison.efforts import EFFORTS, TYPES, Observed, observe
+from jianheng.scoring.comparison.whatif import with_draft_text
+from jianheng.scoring.law.period import CALENDAR_YEAR, period
+from jianheng.scoring.law.policy import Policy
+from jianheng.scoring.records.snapshot import Snapshot
 
 MOST_TRIMMED = 49
 """Percent at either end; with half of the cases at both nothing would be left."""

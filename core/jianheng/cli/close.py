@@ -14,11 +14,11 @@ from jianheng.cli.session import Session, pass_session
 from jianheng.errors import StopError
 from jianheng.facts.time import SHANGHAI, wall_time
 from jianheng.messages import text
-from jianheng.scoring.closed_periods import closed_periods, get_closed, receipt_text
-from jianheng.scoring.closing import close_period
-from jianheng.scoring.points import shown
-from jianheng.scoring.receipt import Receipt, broken_parts, read_receipt
-from jianheng.scoring.scope import Subject
+from jianheng.scoring.closing.close import close_period
+from jianheng.scoring.closing.receipt import Receipt, broken_parts, read_receipt
+from jianheng.scoring.law.points import shown
+from jianheng.scoring.records.closed_periods import closed_periods, get_closed, receipt_text
+from jianheng.scoring.records.scope import Subject
 from jianheng.store.engine import moment
 
 

@@ -16,13 +16,13 @@ from jianheng.publish.block import Block, cell_text
 from jianheng.publish.comparison_blocks import notices, summary
 from jianheng.publish.comparison_details import details, entries
 from jianheng.publish.comparison_json import comparison_json
-from jianheng.scoring.compare import check_different, compare, side
-from jianheng.scoring.comparison import Comparison
-from jianheng.scoring.directory import Member
-from jianheng.scoring.period import period
-from jianheng.scoring.policy import Policy
-from jianheng.scoring.scope import Subject
-from jianheng.scoring.snapshot import Snapshot, read_snapshot
+from jianheng.scoring.comparison.compare import check_different, compare, side
+from jianheng.scoring.comparison.comparison import Comparison
+from jianheng.scoring.kernel.directory import Member
+from jianheng.scoring.law.period import period
+from jianheng.scoring.law.policy import Policy
+from jianheng.scoring.records.scope import Subject
+from jianheng.scoring.records.snapshot import Snapshot, read_snapshot
 from jianheng.store.engine import moment
 
 SHOWN = 20

@@ -27,7 +27,7 @@ from jianheng.cli.session import Session, pass_session
 from jianheng.config import FILE_NAME, load_deployment
 from jianheng.errors import StopError
 from jianheng.messages import text
-from jianheng.scoring.ledger import kept_standings
+from jianheng.scoring.records.ledger import kept_standings
 
 SIMULATOR = "jianheng_simulator"
 MARK = ".jianheng-demo"

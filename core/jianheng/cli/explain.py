@@ -12,9 +12,9 @@ from jianheng.cli.services import laws_of, office_of, store_of
 from jianheng.cli.session import Session, pass_session
 from jianheng.errors import StopError
 from jianheng.messages import speaking, text
-from jianheng.scoring.explain import explain
-from jianheng.scoring.explain_asked import Asked
-from jianheng.scoring.explain_page import page
+from jianheng.scoring.explanation.asked import Asked
+from jianheng.scoring.explanation.explain import explain
+from jianheng.scoring.explanation.page import page
 
 
 def command() -> click.Command:

@@ -8,7 +8,7 @@ from rich.tree import Tree
 from jianheng.cli.output import console
 from jianheng.logs import redact
 from jianheng.messages import text
-from jianheng.scoring.explain_entry import SHORT_ID
+from jianheng.scoring.explanation.entry import SHORT_ID
 
 Told = Mapping[str, Any]
 

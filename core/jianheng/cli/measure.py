@@ -12,6 +12,7 @@ from jianheng.cli.session import Session, pass_session
 from jianheng.errors import FaultsError
 from jianheng.messages import text
 from jianheng.rules.measure import Measure
+from jianheng.scoring.law.policy import Policy
 from jianheng.scoring.measure_run import (
     Count,
     Counted,
@@ -21,8 +22,7 @@ from jianheng.scoring.measure_run import (
     plan_of,
     site_catalogues,
 )
-from jianheng.scoring.policy import Policy
-from jianheng.scoring.scope import read_facts
+from jianheng.scoring.records.scope import read_facts
 from jianheng.store.engine import schema_state
 
 SHOWN = 20

@@ -11,11 +11,11 @@ from jianheng.cli.services import policy_asked, policy_named
 from jianheng.cli.session import Session, pass_session
 from jianheng.errors import FaultsError
 from jianheng.messages import text
-from jianheng.scoring.examples import check_examples
-from jianheng.scoring.law_page import FORMATS, law_page
-from jianheng.scoring.pack_schema import SCHEMAS, schema_of
-from jianheng.scoring.pack_template import write_new_pack
-from jianheng.scoring.policy_notes import policy_notes
+from jianheng.scoring.checking.examples import check_examples
+from jianheng.scoring.checking.notes import policy_notes
+from jianheng.scoring.lawbook.page import FORMATS, law_page
+from jianheng.scoring.lawbook.schema import SCHEMAS, schema_of
+from jianheng.scoring.lawbook.template import write_new_pack
 
 
 def command() -> click.Command:

@@ -13,8 +13,8 @@ from jianheng.errors import JianhengError
 from jianheng.messages import text
 from jianheng.publish.deliver import Delivery, deliver
 from jianheng.publish.publication import Office, archive_due, scores
-from jianheng.scoring.period import Period
-from jianheng.scoring.policy import Policy
+from jianheng.scoring.law.period import Period
+from jianheng.scoring.law.policy import Policy
 
 
 def command() -> click.Command:

@@ -11,8 +11,8 @@ from jianheng.cli.output import print_json, print_line, print_problems
 from jianheng.cli.session import Session, pass_session
 from jianheng.errors import Problem, problem
 from jianheng.messages import text
-from jianheng.scoring.closed_periods import get_closed
-from jianheng.scoring.reproduce import Difference, Reproduction, reproduce
+from jianheng.scoring.closing.reproduce import Difference, Reproduction, reproduce
+from jianheng.scoring.records.closed_periods import get_closed
 
 
 def command() -> click.Command:

@@ -8,9 +8,9 @@ from jianheng.cli.output import print_json, print_line
 from jianheng.cli.services import office_of, periods_of, policy_of, store_of
 from jianheng.cli.session import Session, pass_session
 from jianheng.messages import text
-from jianheng.scoring.points import shown
+from jianheng.scoring.law.points import shown
+from jianheng.scoring.records.scope import Subject
 from jianheng.scoring.run import Report, score_periods
-from jianheng.scoring.scope import Subject
 
 
 def command() -> click.Command:

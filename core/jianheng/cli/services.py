@@ -12,10 +12,10 @@ from jianheng.errors import JianhengError, StopError, problem
 from jianheng.messages import text
 from jianheng.publish.publication import Office
 from jianheng.registry import Registry
-from jianheng.scoring.closed_periods import find_closed, law_as_closed
-from jianheng.scoring.kernel import score
-from jianheng.scoring.period import Period, period
-from jianheng.scoring.policy import Policy, load_policy
+from jianheng.scoring.kernel.score import score
+from jianheng.scoring.law.period import Period, period
+from jianheng.scoring.law.policy import Policy, load_policy
+from jianheng.scoring.records.closed_periods import find_closed, law_as_closed
 from jianheng.store.engine import check_connection, open_engine, open_store, schema_state
 
 

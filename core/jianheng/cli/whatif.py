@@ -8,7 +8,7 @@ from jianheng.cli.compare import Contender, check_form, comparisons, in_force, o
 from jianheng.cli.session import Session, pass_session
 from jianheng.errors import StopError
 from jianheng.messages import text
-from jianheng.scoring.whatif import with_draft
+from jianheng.scoring.comparison.whatif import with_draft
 
 
 def command() -> click.Command:

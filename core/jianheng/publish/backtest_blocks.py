@@ -8,8 +8,8 @@ from jianheng.messages import text
 from jianheng.publish.block import Block, Cell, Points, nearest_points
 from jianheng.publish.comparison_blocks import heads
 from jianheng.publish.comparison_json import distribution_json
-from jianheng.scoring.backtest import PeriodLine, SheetLine
-from jianheng.scoring.points import shown
+from jianheng.scoring.comparison.backtest import PeriodLine, SheetLine
+from jianheng.scoring.law.points import shown
 
 _FIGURES = ("mean", "least", "first_quartile", "median", "third_quartile", "most")
 

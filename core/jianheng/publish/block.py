@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
-from jianheng.scoring.points import half_up, shown
+from jianheng.scoring.law.points import half_up, shown
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,12 +7,12 @@ from typing import Any
 from jianheng.messages import text
 from jianheng.publish.block import Block, Cell, Points
 from jianheng.publish.comparison_blocks import heads
-from jianheng.scoring.calibrate import Calibration, Method
-from jianheng.scoring.calibrate_draft import Proposal
-from jianheng.scoring.directory import Member
-from jianheng.scoring.efforts import Observed
-from jianheng.scoring.exact import exact_text, rounded
-from jianheng.scoring.points import half_up, shown
+from jianheng.scoring.comparison.calibrate import Calibration, Method
+from jianheng.scoring.comparison.calibrate_draft import Proposal
+from jianheng.scoring.comparison.efforts import Observed
+from jianheng.scoring.kernel.directory import Member
+from jianheng.scoring.law.exact import exact_text, rounded
+from jianheng.scoring.law.points import half_up, shown
 
 _MILLION = 1_000_000
 

@@ -6,12 +6,12 @@ from fractions import Fraction
 from jianheng.facts.time import wall_time
 from jianheng.messages import text
 from jianheng.publish.block import Block, Cell, Points, nearest_points, points_or_none
-from jianheng.scoring.comparison import Comparison, Move, SheetComparison, Shift
-from jianheng.scoring.directory import Member
-from jianheng.scoring.distribution import Distribution
-from jianheng.scoring.outcome import Standing, reason_text
-from jianheng.scoring.points import shown
-from jianheng.scoring.snapshot import Snapshot
+from jianheng.scoring.comparison.comparison import Comparison, Move, SheetComparison, Shift
+from jianheng.scoring.comparison.distribution import Distribution
+from jianheng.scoring.indicators.outcome import Standing, reason_text
+from jianheng.scoring.kernel.directory import Member
+from jianheng.scoring.law.points import shown
+from jianheng.scoring.records.snapshot import Snapshot
 from jianheng.store.engine import moment
 
 _NAMED_CAUSES = 3

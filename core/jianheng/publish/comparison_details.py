@@ -5,9 +5,9 @@ from collections.abc import Iterator, Mapping
 from jianheng.messages import text
 from jianheng.publish.block import Block, Cell, Points, points_or_none
 from jianheng.publish.comparison_blocks import heads, rule_labels
-from jianheng.scoring.comparison import Comparison, Shift
-from jianheng.scoring.directory import Member
-from jianheng.scoring.ledger_difference import Effect
+from jianheng.scoring.comparison.comparison import Comparison, Shift
+from jianheng.scoring.comparison.ledger_difference import Effect
+from jianheng.scoring.kernel.directory import Member
 
 _VOID = "void"
 

@@ -4,12 +4,12 @@ from collections.abc import Mapping
 from fractions import Fraction
 from typing import Any
 
-from jianheng.scoring.comparison import Comparison, Move, SheetComparison, Side
-from jianheng.scoring.directory import Member
-from jianheng.scoring.distribution import Distribution
-from jianheng.scoring.exact import exact_text
-from jianheng.scoring.outcome import Standing
-from jianheng.scoring.points import SCALE, shown
+from jianheng.scoring.comparison.comparison import Comparison, Move, SheetComparison, Side
+from jianheng.scoring.comparison.distribution import Distribution
+from jianheng.scoring.indicators.outcome import Standing
+from jianheng.scoring.kernel.directory import Member
+from jianheng.scoring.law.exact import exact_text
+from jianheng.scoring.law.points import SCALE, shown
 
 _TOTALS = ("people", "cases", "entries", "uncounted")
 _SUMS = ("points", "provisional", "withheld")

@@ -9,8 +9,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from jianheng.messages import language, text
 from jianheng.publish.block import Block, Points, cell_text, nearest_points
-from jianheng.scoring.comparison import Comparison, SheetComparison
-from jianheng.scoring.distribution import Distribution
+from jianheng.scoring.comparison.comparison import Comparison, SheetComparison
+from jianheng.scoring.comparison.distribution import Distribution
 
 _WIDTH, _LEFT = 720, 40
 _MOST_DETAILS = 5_000

@@ -21,24 +21,24 @@ from jianheng.contract import (
 from jianheng.facts.entities import ENTITIES
 from jianheng.facts.time import SHANGHAI
 from jianheng.messages import text
-from jianheng.scoring import ledger
-from jianheng.scoring.closed_periods import find_closed
-from jianheng.scoring.directory import Member, category_names, directory
-from jianheng.scoring.explain import law_behind
-from jianheng.scoring.explain_words import (
+from jianheng.scoring.explanation.explain import law_behind
+from jianheng.scoring.explanation.words import (
     grade_name,
     group_name,
     line_words,
     outcome_words,
     reason_words,
 )
-from jianheng.scoring.kernel import case_states
-from jianheng.scoring.pack import Indicator
-from jianheng.scoring.period import Period
-from jianheng.scoring.points import SCALE, shown
-from jianheng.scoring.policy import Policy
-from jianheng.scoring.remark import remark
-from jianheng.scoring.scope import read_facts
+from jianheng.scoring.kernel.directory import Member, category_names, directory
+from jianheng.scoring.kernel.score import case_states
+from jianheng.scoring.law.pack import Indicator
+from jianheng.scoring.law.period import Period
+from jianheng.scoring.law.points import SCALE, shown
+from jianheng.scoring.law.policy import Policy
+from jianheng.scoring.records import ledger
+from jianheng.scoring.records.closed_periods import find_closed
+from jianheng.scoring.records.remark import remark
+from jianheng.scoring.records.scope import read_facts
 from jianheng.store import fact_versions
 from jianheng.store.engine import moment, now_us
 from jianheng.sync import quarantine

@@ -17,10 +17,10 @@ from jianheng.rules.catalogues import nearest
 from jianheng.rules.expression import Context
 from jianheng.rules.measure import Measure, compile_measure, team_sql
 from jianheng.rules.views import uses
-from jianheng.scoring.kernel import open_world, rule
-from jianheng.scoring.parameters import resolve
-from jianheng.scoring.period import Period
-from jianheng.scoring.policy import Policy
+from jianheng.scoring.kernel.score import open_world, rule
+from jianheng.scoring.law.parameters import resolve
+from jianheng.scoring.law.period import Period
+from jianheng.scoring.law.policy import Policy
 from jianheng.store import fact_versions
 
 

@@ -9,19 +9,20 @@ import pyarrow.compute
 import sqlalchemy as sa
 
 from jianheng.errors import AskError, StopError
-from jianheng.scoring import ledger_lines
-from jianheng.scoring.closed_periods import find_closed
-from jianheng.scoring.corrections import corrections_for
-from jianheng.scoring.evaluation import check_books, conclude, ratings_in, scored_people
-from jianheng.scoring.horizon import caps_reach, shared_caps
-from jianheng.scoring.kept import keep, standing_row, value_row
-from jianheng.scoring.kernel import FACT_ENTITIES, Spot, score
-from jianheng.scoring.outcome import ALL_RULES, Tally
-from jianheng.scoring.period import Period
-from jianheng.scoring.policy import Policy
-from jianheng.scoring.program import facts_in
-from jianheng.scoring.scope import Scope, Subject, read_facts, scope_of
-from jianheng.scoring.tallies import CASES, Key, moved, tallies_of, total
+from jianheng.scoring.closing.corrections import corrections_for
+from jianheng.scoring.indicators.outcome import ALL_RULES, Tally
+from jianheng.scoring.kernel import ledger_lines
+from jianheng.scoring.kernel.evaluation import check_books, conclude, ratings_in, scored_people
+from jianheng.scoring.kernel.horizon import caps_reach, shared_caps
+from jianheng.scoring.kernel.program import facts_in
+from jianheng.scoring.kernel.score import FACT_ENTITIES, Spot, score
+from jianheng.scoring.kernel.tallies import CASES, Key, moved, tallies_of, total
+from jianheng.scoring.law.period import Period
+from jianheng.scoring.law.policy import Policy
+from jianheng.scoring.records.closed_periods import find_closed
+from jianheng.scoring.records.kept import keep, standing_row, value_row
+from jianheng.scoring.records.ledger import subject_of
+from jianheng.scoring.records.scope import Scope, Subject, read_facts, scope_of
 from jianheng.store import fact_versions
 from jianheng.store.engine import writing
 from jianheng.store.runs import begin_run, end_run, first_unfinished, last_run, unread_sources
@@ -61,11 +62,6 @@ class Report:
 
 _OF_PEOPLE = ("person", "posting", "rating")
 """What is read beside the facts that rules speak of: who is scored, and what raters gave."""
-
-
-def subject_of(policy: Policy, period: Period) -> str:
-    """Return how runs name what they score."""
-    return f"{policy.id} {period.id}"
 
 
 def score_periods(

@@ -1,0 +1,1 @@
+"""A policy tried before it is in force: worked examples and whether they cover what it says."""

@@ -1,0 +1,1 @@
+"""The same facts under two laws, past years, or coefficients taken from effort."""

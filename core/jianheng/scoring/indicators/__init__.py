@@ -1,0 +1,1 @@
+"""What the sums become: indicators in exact fractions, standing in groups, grades."""

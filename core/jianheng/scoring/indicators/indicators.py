@@ -1,0 +1,133 @@
+"""From ledger sums to indicator values: every node of the tree for everybody, exact and with its reasons.
+
+Indicators are worked out one after the other, each for all people at once, because some compare a person
+with his peers. Everything is worked out twice, with all entries and with the final ones only; the
+difference is what is provisional. Counts and ratings are the same in both.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from decimal import Decimal
+from fractions import Fraction
+
+from jianheng.scoring.indicators.kinds import KINDS
+from jianheng.scoring.indicators.outcome import Gap, Rating, Scored, Tally, Value
+from jianheng.scoring.indicators.reader import NoValueError, Reader
+from jianheng.scoring.indicators.world import Outcome, World, applies, world_of
+from jianheng.scoring.law.exact import rounded, whole
+from jianheng.scoring.law.indicator_order import evaluation_order
+from jianheng.scoring.law.pack import Indicator
+from jianheng.scoring.law.period import Period
+from jianheng.scoring.law.policy import Policy
+
+_FINEST = 3
+
+
+def indicator_values(
+    policy: Policy,
+    period: Period,
+    tallies: Iterable[Tally],
+    people: Iterable[Scored],
+    ratings: Iterable[Rating],
+) -> list[Value]:
+    """Return every indicator of everybody: by person and sheet, and in the order of the file.
+
+    Args:
+        policy: the law; its parameters are read as of the last day of the period.
+        period: the window.
+        tallies: what the ledger holds.
+        people: everybody with a sheet, also who has no tally.
+        ratings: what raters gave within the period.
+
+    Raises:
+        StopError: a formula failed.
+        ValueError: indicators need each other in a circle, or a tally is of nobody among the people. Both
+            are the program's fault: circles are refused at load.
+    """
+    order, circles = evaluation_order(policy.file.indicators)
+    if circles:
+        raise ValueError(f"indicators need each other: {circles}")
+    everybody = sorted(people, key=lambda each: (each.person_key, each.sheet))
+    told = [each for each in tallies if each.sheet]
+    world, final, lines = world_of(policy, period, told, everybody, ratings)
+    if final is not None:
+        for _ in _work_out(final, order, recording=False):
+            pass  # its columns fill up
+    entries = _entries(world, order, lines)
+    values = {
+        (name, place): _value(reader, outcome, entries[name][place], final)
+        for name, place, outcome, reader in _work_out(world, order, recording=True)
+    }
+    return [values[each.id, place] for place in range(len(everybody)) for each in policy.file.indicators]
+
+
+def _entries(
+    world: World, order: Sequence[str], lines: Mapping[str, Sequence[int]]
+) -> dict[str, Sequence[int]]:
+    """Return how many ledger lines went into each indicator, its children's included, by position."""
+    nothing = [0] * len(world.people)
+    found: dict[str, Sequence[int]] = {}
+    for name in order:
+        columns = [lines.get(name, nothing), *(found[each.id] for each in world.children.get(name, ()))]
+        found[name] = columns[0] if len(columns) == 1 else [sum(some) for some in zip(*columns, strict=True)]
+    return found
+
+
+def _work_out(
+    world: World, order: Sequence[str], *, recording: bool
+) -> Iterator[tuple[str, int, Outcome, Reader]]:
+    """Work out every indicator for everybody; the reader holds the record of the one that is yielded."""
+    by_id = {each.id: each for each in world.policy.file.indicators}
+    for name in order:
+        reader = Reader(world, by_id[name], recording=recording)
+        column = world.columns[name] = []
+        for place in range(len(world.people)):
+            outcome = _outcome(by_id[name], reader, place)
+            column.append(outcome)
+            yield name, place, outcome, reader
+
+
+def _outcome(node: Indicator, reader: Reader, place: int) -> Outcome:
+    """Return what an indicator gives one person, within its bounds and rounded."""
+    obstacle = applies(node, reader.turn_to(place))
+    if obstacle is not None:
+        return obstacle
+    try:
+        found = KINDS[node.kind](node, reader)
+        if isinstance(found, int):
+            if node.places == _FINEST and node.floor is None and node.ceiling is None:
+                return found
+            found = whole(found)
+        value = _within_bounds(node, reader, found)
+    except NoValueError as nothing:
+        return nothing.gap
+    points = rounded(value, node.places)
+    if whole(points) != value:
+        reader.note("unrounded", value)
+    return points
+
+
+def _within_bounds(node: Indicator, reader: Reader, value: Fraction) -> Fraction:
+    floor = Decimal(0) if node.floor is None and node.kind == "deduct" else node.floor
+    if floor is not None and value < (bound := reader.quietly(floor)):
+        reader.note("floor", bound)
+        return bound
+    if node.ceiling is not None and value > (bound := reader.quietly(node.ceiling)):
+        reader.note("ceiling", bound)
+        return bound
+    return value
+
+
+def _value(reader: Reader, outcome: Outcome, entries: int, final: World | None) -> Value:
+    """Return what is kept of an outcome. Where final entries alone give nothing, all of it is provisional."""
+    person, name = reader.person, reader.node.id
+    basis, reads = tuple(reader.basis), tuple(reader.reads.values())
+    if isinstance(outcome, Gap):
+        key = person.person_key, person.sheet
+        return Value(*key, name, outcome.state, None, 0, entries, outcome.reason, basis, reads)
+    provisional = 0
+    if final is not None:
+        certain = final.columns[name][reader.position]
+        provisional = outcome - (0 if isinstance(certain, Gap) else certain)
+    return Value(
+        person.person_key, person.sheet, name, "scored", outcome, provisional, entries, "", basis, reads
+    )

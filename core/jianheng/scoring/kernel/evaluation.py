@@ -1,0 +1,188 @@
+"""Everything a policy makes of some facts, in memory: ledger, sums, values, standings. Nothing is kept."""
+
+import datetime as dt
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+from jianheng.errors import StopError
+from jianheng.facts.appraisal import RATING
+from jianheng.facts.entities import POSTING
+from jianheng.scoring.indicators.indicators import indicator_values
+from jianheng.scoring.indicators.outcome import Rating, Scored, Standing, Tally, Value
+from jianheng.scoring.indicators.standing import standings
+from jianheng.scoring.kernel.directory import merged
+from jianheng.scoring.kernel.engine import connection
+from jianheng.scoring.kernel.score import score
+from jianheng.scoring.kernel.tallies import CASES, Key, tallies_of, total
+from jianheng.scoring.law.graph import reached
+from jianheng.scoring.law.indicator_order import children
+from jianheng.scoring.law.pack import Indicator
+from jianheng.scoring.law.period import Period
+from jianheng.scoring.law.policy import Policy
+
+_PLACES = 3
+"""Decimals of a ledger line: a node rounded to fewer need not add up."""
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """What came out.
+
+    Attributes:
+        ledger: one row per counted item and subject, sorted.
+        tallies: its sums by person, sheet, measure and rule.
+        people: who is scored on which sheet.
+        cases: how many cases were looked at.
+    """
+
+    ledger: pa.Table
+    tallies: Mapping[Key, Tally]
+    people: Sequence[Scored]
+    values: Sequence[Value]
+    standings: Sequence[Standing]
+    cases: int
+
+
+def evaluate(
+    facts: Mapping[str, pa.Table],
+    policy: Policy,
+    period: Period,
+    units: Sequence[str],
+    source_order: Sequence[str] = (),
+    corrections: pa.Table | None = None,
+) -> Evaluation:
+    """Apply a policy to facts.
+
+    Args:
+        facts: current facts by entity name; what is missing is taken for empty.
+        policy: the law.
+        period: the window.
+        units: unit codes whose people are scored.
+        source_order: where two sources tell of the same record, the earlier one wins per column.
+        corrections: ledger lines that correct closed periods in this one (:mod:`corrections`).
+
+    Raises:
+        StopError: the policy is not in force, a rule failed or multiplied, or the books do not balance.
+    """
+    scoring = score(facts, policy, period, units, source_order)
+    ledger = scoring.ledger
+    if corrections is not None and corrections.num_rows:
+        ledger = pa.concat_tables([ledger, corrections.cast(ledger.schema)])
+    tallies = tallies_of(ledger)
+    check_books(policy, ledger, tallies)
+    people = scored_people(facts, policy, period, units, source_order)
+    values, placed = conclude(policy, period, tallies, people, ratings_in(facts, period, source_order))
+    return Evaluation(ledger, tallies, people, values, placed, scoring.cases)
+
+
+def conclude(
+    policy: Policy,
+    period: Period,
+    tallies: Mapping[Key, Tally],
+    people: Sequence[Scored],
+    ratings: Sequence[Rating],
+) -> tuple[list[Value], list[Standing]]:
+    """Return what the sums of a ledger come to: every indicator of everyone, and who stands where."""
+    counted = [tallies[key] for key in sorted(tallies) if key[2] != CASES]
+    known = {(each.person_key, each.sheet) for each in people}
+    strangers = {(each.person_key, each.sheet) for each in counted} - known
+    # Who has lines but held the role on no day of the period by his postings: scored by what the lines say.
+    roles = {each.id: each.role for each in policy.file.sheets}
+    people = [
+        *people,
+        *(Scored(person, sheet, roles[sheet], "", "", "", "") for person, sheet in sorted(strangers)),
+    ]
+    values = indicator_values(policy, period, counted, people, ratings)
+    placed = standings(policy, period, values, counted, people)
+    _check_indicators(policy, counted, values)
+    return values, placed
+
+
+def _check_indicators(policy: Policy, counted: Sequence[Tally], values: Sequence[Value]) -> None:
+    """Whatever simply adds up must add up to its ledger lines: each node of sums, over all people.
+
+    Raises:
+        StopError: one does not.
+    """
+    kinds = {each.id: each for each in policy.file.indicators}
+    below = dict.fromkeys(kinds, ()) | children(policy.file.indicators)
+    for node in policy.file.indicators:
+        under = reached([node.id], below)
+        if not all(_adds_up(kinds[name]) for name in under):
+            continue
+        lines = sum(each.points for each in counted if each.indicator in under)
+        told = sum(each.points or 0 for each in values if each.indicator == node.id)
+        if lines != told:
+            raise StopError(
+                "score-not-balanced", policy=policy.id, ledger=lines, indicators=told, totals=node.id
+            )
+
+
+def _adds_up(node: Indicator) -> bool:
+    """Return whether a node is nothing but the sum of its lines and children, for everybody."""
+    free = node.floor is None and node.ceiling is None and not node.roles and not node.post_levels
+    return node.kind == "sum" and node.places == _PLACES and free
+
+
+def check_books(policy: Policy, ledger: pa.Table, tallies: Mapping[Key, Tally]) -> None:
+    """The sum over subjects equals the sum over items; anything else must not be kept.
+
+    Raises:
+        StopError: it does not.
+    """
+    lines = pa.compute.sum(ledger["points"]).as_py() or 0
+    with connection() as engine:
+        engine.register("ledger", ledger)
+        items = "SELECT sum(points) AS points FROM ledger GROUP BY measure, item_key"
+        found = engine.execute(f"SELECT sum(points) FROM ({items})").fetchone()  # noqa: S608 ours
+    over_items = int(found[0] or 0) if found else 0
+    over_subjects = total(tallies.values(), "points")
+    if not lines == over_items == over_subjects:
+        raise StopError(
+            "score-not-balanced", policy=policy.id, ledger=lines, indicators=over_items, totals=over_subjects
+        )
+
+
+def scored_people(
+    facts: Mapping[str, pa.Table],
+    policy: Policy,
+    period: Period,
+    units: Sequence[str],
+    source_order: Sequence[str],
+) -> list[Scored]:
+    """Return everyone who held a sheet's role in the office within the period, as of his last day on it."""
+    sheets = {each.role: each.id for each in policy.file.sheets}
+    told = facts[POSTING.name].to_pylist() if POSTING.name in facts else []
+    found: dict[tuple[str, str], list[tuple[dt.date, dt.date, str, Scored]]] = {}
+    for posting in merged(told, POSTING, source_order).values():
+        ends = posting["valid_to"]
+        if (
+            posting["role"] not in sheets
+            or posting["unit_code"] not in units
+            or posting["valid_from"] >= period.end
+            or (ends is not None and ends < period.start)
+        ):
+            continue
+        held = Scored(
+            posting["person_key"],
+            sheets[posting["role"]],
+            posting["role"],
+            posting["unit_code"],
+            *(posting[name] or "" for name in ("department_key", "post_level", "staff_class")),
+        )
+        ended = period.end if ends is None else min(ends, period.end)
+        mark = (ended, posting["valid_from"], posting["posting_key"], held)
+        found.setdefault((held.person_key, held.sheet), []).append(mark)
+    return [max(marks, key=lambda mark: mark[:3])[-1] for _, marks in sorted(found.items())]
+
+
+def ratings_in(facts: Mapping[str, pa.Table], period: Period, source_order: Sequence[str]) -> list[Rating]:
+    """Return what raters gave within the period."""
+    told = facts[RATING.name].to_pylist() if RATING.name in facts else []
+    return [
+        Rating(row["person_key"], row["rating"], row["rater_kind"], row["score"])
+        for _, row in sorted(merged(told, RATING, source_order).items())
+        if period.start <= row["rated_on"] < period.end
+    ]

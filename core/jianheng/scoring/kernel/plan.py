@@ -1,0 +1,334 @@
+"""The plan: the statements that turn items into ledger lines, one set at a time.
+
+Each statement makes one table; read from top to bottom they are the path of a point. Items and the
+policy's tables are there when the first one runs. What a policy does not use is not in its plan.
+
+Only forms that every engine has: text, BIGINT and DATE columns, ``//`` on integers, windows in a total
+order. That is what makes the ledger the same on each of them.
+"""
+
+from collections.abc import Iterator, Sequence
+
+from jianheng.scoring.kernel.plan_limits import REASONS, limits
+from jianheng.scoring.kernel.plan_rules import COMBINATIONS, MATCHED, PERMITTED, THINGS, candidates
+from jianheng.scoring.kernel.plan_tables import NEVER, factor_rows, gate_patterns, measure_numbers, spans
+from jianheng.scoring.kernel.plan_team import HELD, MEMBER, rank_sql, team
+from jianheng.scoring.law.compiled import CompiledFactor
+from jianheng.scoring.law.points import half_up_sql
+from jianheng.scoring.law.policy import Policy
+from jianheng.scoring.law.sizes import exact, sizes
+
+LEDGER_COLUMNS = (
+    "person_key",
+    "sheet",
+    "measure",
+    "rule_id",
+    "indicator",
+    "case_no",
+    "item_kind",
+    "item_key",
+    "item_label",
+    "day",
+    "quantity",
+    "unit_points",
+    "coefficient",
+    "factors",
+    "share",
+    "points",
+    "withheld",
+    "state",
+    "reason",
+    "caps",
+    "fact_hash",
+)
+"""What a ledger line says, in order."""
+
+
+def steps(policy: Policy) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the statements of a policy's plan, in order, in two parts.
+
+    The first makes ``line``: everything that a case alone decides. Between the two, ``carried`` takes
+    lines of other cases that share a cap with these; the second makes ``ledger``.
+    """
+    has_team = any(
+        each.team or any(change.team for change in each.changes) for each in policy.measures.values()
+    )
+    made = [MEMBER, HELD, *_best_choices(policy)]
+    made += [team(policy)] if has_team else []
+    made += [THINGS, COMBINATIONS, PERMITTED, candidates(policy), MATCHED]
+    made += [_subject(policy, has_team=has_team), _priced(policy), _line(policy, has_team=has_team)]
+    return tuple(made), (*limits(policy), f"CREATE TEMP VIEW ledger AS {_ledger(policy)}")
+
+
+_ITEM = (
+    "measure_no",
+    "case_no",
+    "item_key",
+    "item_label",
+    "fact_hash",
+    "code",
+    "category",
+    "day",
+    "quantity",
+)
+"""What of an item goes with it on its way."""
+
+
+def _faults(policy: Policy) -> tuple[str, ...]:
+    return ("fault",) if any(row.fault for row in policy.points) else ()
+
+
+def _subject(policy: Policy, *, has_team: bool) -> str:
+    """Items and whom they count for: one person, or everyone in the case's team, or nobody where there is none."""
+    own = [*_ITEM, *_faults(policy), *(f"factor_{each.id}" for each in policy.factors if each.over == "item")]
+    told = ", ".join(f"i.{name}" for name in own)
+    members = f"""
+UNION ALL
+SELECT {told}, true AS shared, t.person_key, t.role, t.post_level, t.inside,
+  coalesce(t.weight, 0), coalesce(t.so_far, 0), coalesce(t.whole, 0)
+FROM item i LEFT JOIN team t ON t.case_no = i.case_no AND i.day >= t.since AND i.day < t.until
+WHERE i.team"""
+    one = "CAST(1 AS BIGINT)"
+    return f"""
+CREATE TEMP VIEW subject AS
+SELECT {told}, false AS shared, i.actor AS person_key,
+  CASE WHEN i.actor IS NOT NULL THEN coalesce(nullif(h.role, ''), m.role, '') END AS role,
+  coalesce(h.post_level, '') AS post_level, h.inside, {one} AS weight, {one} AS so_far, {one} AS whole
+FROM item i LEFT JOIN held h ON h.person_key = i.actor AND i.day >= h.since AND i.day < h.until
+LEFT JOIN member m ON m.case_no = i.case_no
+  AND m.person_key = CASE WHEN h.role IS NULL OR h.role = '' THEN i.actor END
+WHERE NOT i.team{members if has_team else ""}
+"""
+
+
+def choice_sql(factor: CompiledFactor) -> str:
+    """Return the expression over the case view that gives the choices of a factor that hold for a case."""
+    holds = []
+    for each in factor.choices:
+        declared = (
+            "EXISTS (SELECT 1 FROM fact_declaration d WHERE d.case_no = t.case_no"
+            f" AND d.kind = '{each.declared}' AND d.decision = 'approved')"
+        )
+        ways = [f"({each.when_sql})"] if each.when_sql else []
+        ways += [declared] if each.declared else []
+        holds.append((" OR ".join(ways), f"'{each.id}'"))
+    if factor.take == "first":
+        return f"CASE {' '.join(f'WHEN {way} THEN {choice}' for way, choice in holds)} END"
+    listed = ", ".join(f"CASE WHEN {way} THEN {choice} END" for way, choice in holds)
+    return f"nullif(concat_ws(';', {listed}), '')"
+
+
+def _bears(policy: Policy, factor: CompiledFactor) -> str:
+    """Return the condition that keeps a factor to its measures; over items their own column says it."""
+    if not factor.measures or factor.over == "item":
+        return ""
+    numbers = measure_numbers(policy)
+    return f"s.measure_no IN ({', '.join(str(numbers[each]) for each in factor.measures)})"
+
+
+def _takes_best(factor: CompiledFactor) -> bool:
+    return factor.take == "best" and len(factor.choices) > 1
+
+
+def _best_choices(policy: Policy) -> Iterator[str]:
+    """Of every set of choices that hold together somewhere, the largest on each span of days; of equals the first."""
+    for n, each in enumerate(policy.factors):
+        if _takes_best(each):
+            source = "case_row" if each.over == "case" else "counted"
+            yield f"""
+CREATE TEMP TABLE best_{n} AS
+WITH pick AS (
+  SELECT h.held, f.place, f.since, f.until, f.permille, f.row_no
+  FROM (SELECT DISTINCT factor_{each.id} AS held FROM {source} WHERE factor_{each.id} IS NOT NULL) h
+  JOIN factor_{n} f ON contains(concat(';', h.held, ';'), concat(';', f.held, ';'))
+),
+edge AS (SELECT held, since AS day FROM pick UNION SELECT held, until FROM pick),
+span AS (SELECT held, day AS since, lead(day) OVER (PARTITION BY held ORDER BY day) AS until FROM edge),
+ranked AS (
+  SELECT s.held, s.since, s.until, p.permille, p.row_no,
+    row_number() OVER (PARTITION BY s.held, s.since ORDER BY p.permille DESC, p.place) AS rank
+  FROM span s JOIN pick p ON p.held = s.held AND p.since <= s.since AND s.until <= p.until
+)
+SELECT held, since, until, permille, row_no FROM ranked WHERE rank = 1
+"""
+
+
+def _steady(policy: Policy, factor: CompiledFactor) -> bool:
+    """Return whether a factor's numbers stay the same all the time, so that no day need be asked."""
+    first = policy.file.since
+    return all(
+        len(found) == 1 and found[0][0] <= first and found[0][1] == NEVER
+        for found in (spans(policy.layers, each.value) for each in factor.choices)
+    )
+
+
+def _told(policy: Policy, n: int, row: str, what: str) -> str:
+    """Return what the row of a factor's table says: its ``permille``, or what is ``told`` of it."""
+    rows = factor_rows(policy, policy.factors[n])
+    if what == "permille":
+        return f"CAST(CASE {row} {' '.join(f'WHEN {each[-1]} THEN {each[4]}' for each in rows)} ELSE 1000 END AS BIGINT)"
+    return f"CASE {row} {' '.join(f'WHEN {each[-1]} THEN {_text(each[5])}' for each in rows)} END"
+
+
+def _text(value: str) -> str:
+    return f"'{value}'"
+
+
+def _priced(policy: Policy) -> str:
+    """One row per item, person and rule, with what the item is worth before it is shared, and whether it is final."""
+    joins, permille, rows = [], [], []
+    for n, each in enumerate(policy.factors):
+        held = f"{'z' if each.over == 'case' else 's'}.factor_{each.id}"
+        bears = _bears(policy, each)
+        if _steady(policy, each) and not _takes_best(each):
+            choices = " ".join(f"WHEN '{one.id}' THEN {place}" for place, one in enumerate(each.choices))
+            row = f"CASE {held} {choices} END"
+            row = f"CASE WHEN {bears} THEN {row} END" if bears else row
+            rows.append(f"{row} AS factor_{n}")
+            permille.append(f"({_told(policy, n, row, 'permille')})")
+        else:
+            joins.append(
+                f"LEFT JOIN {'best' if _takes_best(each) else 'factor'}_{n} f{n} ON f{n}.held = {held}"
+                f" AND s.day >= f{n}.since AND s.day < f{n}.until{f' AND {bears}' if bears else ''}"
+            )
+            permille.append(f"coalesce(f{n}.permille, 1000)")
+            rows.append(f"f{n}.row_no AS factor_{n}")
+    _, of_measure = gate_patterns(policy)
+    gates = " ".join(
+        f"WHEN {measure} THEN z.final_{pattern}" for measure, pattern in sorted(of_measure.items())
+    )
+    final = f"coalesce(CASE s.measure_no {gates} END, true)" if gates else "true"
+    if gates or any(each.over == "case" for each in policy.factors):
+        joins.insert(0, "LEFT JOIN case_row z ON z.case_no = s.case_no")
+    widen, narrow = exact(sizes(policy).product)
+    product = " * ".join((widen("m.unit_points"), "s.quantity", *permille))
+    worth = narrow(half_up_sql(f"({product})", 1000 ** len(permille)) if permille else product)
+    kept = ", ".join(f"s.{name}" for name in (*_KEPT, *_faults(policy)))
+    return f"""
+CREATE TEMP VIEW priced AS
+SELECT {kept}, s.shared, s.weight, s.so_far, s.whole, m.rule_no, m.allowed, {final} AS final,
+  {worth} AS item_points{"".join(f", {each}" for each in rows)}
+FROM subject s
+LEFT JOIN matched m ON m.measure_no = s.measure_no AND m.code = s.code AND m.category = s.category
+  AND m.role = s.role AND m.post_level = s.post_level AND s.day >= m.since AND s.day < m.until
+{" ".join(joins)}
+"""
+
+
+_KEPT = (
+    "measure_no",
+    "case_no",
+    "item_key",
+    "item_label",
+    "fact_hash",
+    "day",
+    "quantity",
+    "person_key",
+    "role",
+    "inside",
+)
+
+
+def _apart(policy: Policy) -> list[int]:
+    """Return the measures whose rules may tell members of one team apart, so that each rule has sharers of its own."""
+    named = {row.measure for row in policy.points if row.role} | {row.measure for row in policy.authority}
+    return sorted(number for name, number in measure_numbers(policy).items() if name in named)
+
+
+def _line(policy: Policy, *, has_team: bool) -> str:
+    """One row per ledger line: the part of each person, what stands against it, whether it is final.
+
+    An actor has the whole; in a team each has the difference of two cumulative shares.
+    """
+    factors = "".join(f", factor_{n}" for n in range(len(policy.factors)))
+    keep = ", ".join((*_KEPT, *_faults(policy), "rule_no", "allowed", "final")) + factors
+    widen, narrow = exact(sizes(policy).split)
+    size = widen("abs(item_points)")
+    split = narrow(f"(({size} * so_far) // whole - ({size} * (so_far - weight)) // whole)")
+    due = (
+        "CASE WHEN whole = 0 THEN 0 WHEN weight = whole THEN item_points"
+        f" ELSE (CASE WHEN item_points < 0 THEN -1 ELSE 1 END) * {split} END"
+    )
+    share = "CASE WHEN whole = 0 THEN 0 ELSE weight * 1000 // whole END"
+    apart = _apart(policy) if has_team else []
+    numbers = ", ".join(map(str, apart))
+    parts = f"SELECT {keep}, {due} AS due, {share} AS share FROM priced"
+    if apart:
+        parts = f"""{parts} WHERE NOT shared OR measure_no NOT IN ({numbers})
+  UNION ALL
+  SELECT {keep}, {due}, {share} FROM (
+    SELECT * EXCLUDE (so_far, whole), CAST(sum(weight) OVER (PARTITION BY measure_no, item_key, rule_no) AS BIGINT) AS whole,
+      CAST(sum(weight) OVER (PARTITION BY measure_no, item_key, rule_no ORDER BY {rank_sql("role")}, person_key
+        ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW) AS BIGINT) AS so_far
+    FROM priced WHERE shared AND measure_no IN ({numbers})
+  ) summed"""
+    number = {reason: n for n, reason in enumerate(REASONS)}
+    sheets = ", ".join(f"'{each.role}'" for each in policy.file.sheets)
+    reason = (
+        f"CASE WHEN p.person_key IS NULL THEN {number['no-person']}"
+        f" WHEN p.inside IS NULL THEN {number['unknown-person']} WHEN p.rule_no IS NULL THEN {number['no-rule']}"
+        f" WHEN NOT p.inside THEN {number['outside-office']} WHEN NOT p.allowed THEN {number['not-authorised']}"
+        f" WHEN p.role NOT IN ({sheets}) THEN {number['no-sheet']} ELSE 0 END"
+    )
+    told = "".join(f", p.factor_{n}" for n in range(len(policy.factors)))
+    fault = "".join(f", p.{name}" for name in _faults(policy))
+    return f"""
+CREATE TEMP TABLE line AS
+WITH part AS ({parts})
+SELECT p.measure_no, p.case_no, p.item_key, p.item_label, p.fact_hash, p.day, p.quantity, p.person_key, p.role, p.rule_no,
+  coalesce(p.due, 0) AS due, p.share, {reason} AS reason_no, p.final{told}{fault}
+FROM part p
+"""
+
+
+def _ledger(policy: Policy) -> str:
+    """The ledger: what counted, what was refused, and what no rule speaks of, each with its reason."""
+    count = range(len(policy.factors))
+    permille = [f"({_told(policy, n, f'l.factor_{n}', 'permille')})" for n in count]
+    widen, narrow = exact(sizes(policy).coefficient)
+    product = f"({' * '.join(map(widen, permille))})" if permille else "1000"
+    coefficient = (
+        narrow(half_up_sql(product, 1000 ** (len(permille) - 1))) if len(permille) > 1 else narrow(product)
+    )
+    texts = ", ".join(_told(policy, n, f"l.factor_{n}", "told") for n in count)
+    factors = f"concat_ws(';', {texts})" if permille else "''"
+    reasons = " ".join(f"WHEN {n} THEN '{reason}'" for n, reason in enumerate(REASONS))
+    sheets = " ".join(f"WHEN '{each.role}' THEN '{each.id}'" for each in policy.file.sheets)
+    numbers = measure_numbers(policy)
+    names = " ".join(f"WHEN {number} THEN '{name}'" for name, number in numbers.items())
+    kinds = " ".join(
+        f"WHEN {number} THEN '{policy.measures[name].grain}'" for name, number in numbers.items()
+    )
+    unruled = "l.rule_no IS NULL OR l.person_key IS NULL"
+    reason = "coalesce(x.reason_no, l.reason_no)"
+    points = f"CASE WHEN {reason} <> 0 THEN 0 ELSE coalesce(s.points, l.due) END"
+    due = "c.points + c.withheld"
+    left = f"coalesce(s.points, CASE WHEN x.line_no IS NULL THEN {due} ELSE 0 END)"
+    carried = {"points": left, "withheld": f"{due} - {left}", "caps": "coalesce(s.caps, '')"}
+    again = ", ".join(
+        f"{carried[name]} AS {name}" if name in carried else f"c.{name}" for name in LEDGER_COLUMNS
+    )
+    return f"""
+SELECT coalesce(l.person_key, '') AS person_key, coalesce(CASE l.role {sheets} END, '') AS sheet,
+  CASE l.measure_no {names} END AS measure,
+  CASE WHEN {unruled} THEN '-' ELSE r.rule_id END AS rule_id,
+  CASE WHEN {unruled} THEN '' ELSE r.indicator END AS indicator,
+  l.case_no, CASE l.measure_no {kinds} END AS item_kind, l.item_key, l.item_label, l.day, l.quantity,
+  coalesce(r.unit_points, 0) AS unit_points, CAST({coefficient} AS BIGINT) AS coefficient, {factors} AS factors, l.share,
+  {points} AS points, l.due - {points} AS withheld,
+  CASE WHEN {reason} <> 0 THEN 'void' WHEN l.final THEN 'final' ELSE 'provisional' END AS state,
+  CASE {reason} {reasons} END AS reason, coalesce(s.caps, '') AS caps, l.fact_hash
+FROM line l
+LEFT JOIN rule_text r ON r.rule_no = l.rule_no
+LEFT JOIN settled s ON s.line_no = l.rowid
+LEFT JOIN refused x ON x.line_no = l.rowid
+WHERE l.day >= (SELECT max(start) FROM period_row)
+UNION ALL
+SELECT {again} FROM carried c
+LEFT JOIN settled s ON s.line_no = -1 - c.rowid LEFT JOIN refused x ON x.line_no = -1 - c.rowid
+"""
+
+
+def entry_id_sql(columns: Sequence[str] = LEDGER_COLUMNS) -> str:
+    """Return the expression that names a line by all it says: equal lines have equal ids."""
+    return f"md5(concat_ws('|', {', '.join(columns)}))"

@@ -1,0 +1,88 @@
+"""Sums of ledger lines, and moving them by a difference."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import fields
+
+import duckdb
+import pyarrow as pa
+
+from jianheng.scoring.indicators.outcome import ALL_RULES, Tally
+from jianheng.scoring.kernel.engine import connection
+from jianheng.store.tables import ADJUSTS
+
+Key = tuple[str, str, str, str]
+"""Person, sheet, measure, rule."""
+
+CASES = "*"
+"""``measure`` of the tally that counts in how many cases somebody has lines that count."""
+
+_AMOUNTS = ("points", "provisional", "withheld", "entries", "items", "quantity", "shares")
+
+# Whoever is not of this office has lines that say so, and no sums. What no rule speaks of is an item all
+# the same; what was refused is not. A line that corrects a closed period moves points, and is no item here.
+_SUMS_SQL = f"""
+WITH own AS (
+  SELECT *, (state <> 'void' OR reason = 'no-rule') AND NOT starts_with(reason, '{ADJUSTS}') AS counts
+  FROM ledger
+  WHERE sheet <> '' AND reason NOT IN ('outside-office', 'unknown-person')
+),
+item AS (
+  SELECT person_key, sheet, measure, item_key, max(quantity) AS quantity, max(share) AS share
+  FROM own WHERE counts GROUP BY person_key, sheet, measure, item_key
+)
+SELECT person_key, sheet, measure, rule_id, max(indicator), sum(points),
+  sum(CASE WHEN state = 'provisional' THEN points ELSE 0 END), sum(withheld), count(*),
+  sum(CASE WHEN counts THEN 1 ELSE 0 END), sum(CASE WHEN counts THEN quantity ELSE 0 END),
+  sum(CASE WHEN counts THEN share ELSE 0 END)
+FROM own GROUP BY person_key, sheet, measure, rule_id
+UNION ALL
+SELECT person_key, sheet, measure, '{ALL_RULES}', '', 0, 0, 0, 0, count(*), sum(quantity), sum(share)
+FROM item GROUP BY person_key, sheet, measure
+UNION ALL
+SELECT person_key, sheet, '{CASES}', '{ALL_RULES}', '', 0, 0, 0, 0, count(DISTINCT case_no), 0, 0
+FROM own WHERE counts AND state <> 'void' GROUP BY person_key, sheet
+"""  # noqa: S608 only names of ours
+
+
+def tallies_in(engine: duckdb.DuckDBPyConnection) -> dict[Key, Tally]:
+    """Return the sums of the table ``ledger`` of an engine."""
+    found = engine.execute(_SUMS_SQL).fetchall()
+    return {row[:4]: Tally(*row[:5], *(int(amount) for amount in row[5:])) for row in found}
+
+
+def tallies_of(ledger: pa.Table) -> dict[Key, Tally]:
+    """Return the sums of some ledger lines."""
+    with connection() as engine:
+        engine.register("ledger", ledger)
+        return tallies_in(engine)
+
+
+def moved(held: Mapping[Key, Tally], old: Mapping[Key, Tally], new: Mapping[Key, Tally]) -> dict[Key, Tally]:
+    """Return sums after some lines were replaced: what was held, less the old lines', plus the new lines'.
+
+    A sum of nothing at all is left out, as if there had never been a line.
+    """
+    after = dict(held)
+    for key in sorted(old.keys() | new.keys()):
+        some = next(one[key] for one in (new, old) if key in one)
+        amounts = [
+            _amount(held, key, name) - _amount(old, key, name) + _amount(new, key, name) for name in _AMOUNTS
+        ]
+        if any(amounts):
+            after[key] = Tally(*key, some.indicator, *amounts)
+        else:
+            after.pop(key, None)
+    return after
+
+
+def _amount(tallies: Mapping[Key, Tally], key: Key, name: str) -> int:
+    tally = tallies.get(key)
+    return 0 if tally is None else int(getattr(tally, name))
+
+
+def total(tallies: Iterable[Tally], name: str) -> int:
+    """Return one amount summed."""
+    return sum(getattr(each, name) for each in tallies)
+
+
+TALLY_FIELDS = tuple(each.name for each in fields(Tally))

@@ -1,0 +1,1 @@
+"""The law written for people and for editors: its page, its schemas, a new pack."""

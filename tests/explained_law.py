@@ -104,6 +104,7 @@ label = "应办量"
 kind = "caseload"
 input = "closed_count"
 group = "everyone"
+mean_of = []
 full = 100
 ratios = { member = "ratio.member", dept_head = 0.5 }
 

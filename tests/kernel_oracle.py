@@ -85,6 +85,7 @@ class Part:
     due: int = 0
     share: int = 1000
     points: int = 0
+    counted: int = 0
     void: str = ""
     caps: str = ""
 
@@ -171,10 +172,11 @@ def ledger(
             found, unruled = _parts(policy, conditions, world, item, units)
             parts += found
             lines.update(unruled)
-    _refuse_doubles(parts)
     _refuse_more_than_so_many(parts)
+    _refuse_doubles(parts)
     for part in parts:
-        part.points = 0 if part.void else part.due
+        left = part.due + part.counted if part.due < 0 else part.due - part.counted
+        part.points = 0 if part.void else left
     _cap_all(policy, parts, period)
     lines.update(_line(policy, conditions, world, part) for part in parts)
     return Counter({line: times for line, times in lines.items() if line.day >= period.start})
@@ -371,27 +373,38 @@ def _share_out(parts: list[Part]) -> None:
 
 
 def _refuse_doubles(parts: Iterable[Part]) -> None:
-    """Of the lines for one fault of one person in one case only the heaviest counts."""
-    alike: dict[tuple[str, str, str, str], list[Part]] = defaultdict(list)
+    """What is told of one fault of one person in one case comes, day by day, to the heaviest told so far."""
+    alike: dict[tuple[str, str, str, str, bool], list[Part]] = defaultdict(list)
     for part in parts:
         if not part.void and part.rule.fault and part.item.fault is not None:
-            alike[part.rule.fault, part.item.case_no, part.item.fault, part.person].append(part)
+            word, takes = part.rule.fault, part.rule.points < 0
+            alike[word, part.item.case_no, part.item.fault, part.person, takes].append(part)
     for same in alike.values():
-        same.sort(key=lambda part: (-abs(part.due), part.item.day, part.rule.id, part.item.key))
+        same.sort(key=lambda part: (part.item.day, -abs(part.due), part.rule.id, part.item.key))
+        heaviest = abs(same[0].due)
         for part in same[1:]:
-            part.void = "same-fault"
+            if abs(part.due) <= heaviest:
+                part.void = "same-fault"
+            elif heaviest:
+                part.counted = heaviest
+                part.caps = f"{part.rule.id}.fault_cap:{heaviest};"
+            heaviest = max(heaviest, abs(part.due))
 
 
 def _refuse_more_than_so_many(parts: Iterable[Part]) -> None:
-    """Of the lines of one rule, case and person only the first so many count, over the life of the case."""
+    """Of what a rule counts of a person in a case only the first so many count; one fault is one, however often told."""
     alike: dict[tuple[str, str, str], list[Part]] = defaultdict(list)
     for part in parts:
         if not part.void and part.rule.per_case is not None:
             alike[part.rule.id, part.item.case_no, part.person].append(part)
     for same in alike.values():
         same.sort(key=lambda part: (part.item.day, part.item.key))
-        for place, part in enumerate(same, start=1):
-            if part.rule.per_case is not None and place > part.rule.per_case:
+        things: list[tuple[bool, str]] = []
+        for part in same:
+            told = bool(part.rule.fault) and part.item.fault is not None
+            thing = (told, part.item.fault if told and part.item.fault is not None else part.item.key)
+            things += [] if thing in things else [thing]
+            if part.rule.per_case is not None and things.index(thing) >= part.rule.per_case:
                 part.void = "per-case-limit"
 
 

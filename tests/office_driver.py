@@ -170,7 +170,8 @@ class Office:
         found = {}
         for name, entity in ENTITIES.items():
             # Pseudonyms are of this deployment alone.
-            content = "''" if name == "suspect" else "content_hash"
+            hidden = any(column.privacy == "party" for column in entity.columns)
+            content = "''" if hidden else "content_hash"
             held = self.facts(
                 f"select source, {entity.key.name}, {content} from fact_{name}"
                 f" where recorded_to = {OPEN} and not deleted order by 1, 2, 3"

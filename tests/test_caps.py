@@ -15,6 +15,7 @@ from jianheng.scoring.kernel.ledger_lines import read_tallies, scope_id
 from jianheng.scoring.kernel.score import score
 from jianheng.scoring.law.period import period
 from jianheng.scoring.law.policy import Policy, load_policy
+from jianheng.scoring.records.remark import remark
 from jianheng.scoring.records.scope import Subject, read_facts
 from jianheng.scoring.run import score_periods
 from jianheng.store.tables import INDICATOR, PERSON_SCORE
@@ -183,6 +184,14 @@ def test_a_rules_own_caps_are_those_of_case_month_and_year_in_this_order(law: Ma
 TWO = (rule("letter"), rule("report", code="report", points=5))
 
 
+def test_a_rules_own_cap_comes_before_those_of_the_file(law: Make) -> None:
+    """Of two letters the rule leaves four points, so that of the month's five one is left for the report."""
+    rows = (rule("letter", month_cap=4), rule("report", code="report", points=5))
+    policy = law(*rows, caps=cap("month", "person month", "5"))
+    papers = [*letters("2025-03-01", "2025-03-02"), *letters("2025-03-03", code="report")]
+    assert granted(policy, papers) == [(3000, ""), (1000, "letter.month_cap:2000;"), (1000, "month:4000;")]
+
+
 def test_caps_over_several_rules_follow_in_the_order_of_the_file(law: Make) -> None:
     papers = letters("2025-03-01"), letters("2025-03-02", code="report")
     narrow, wide = cap("narrow", "person month", "4", rules="report"), cap("wide", "person year", "6")
@@ -284,7 +293,13 @@ class TestDated:
     @pytest.mark.parametrize("allot", ["day", "points"])
     @pytest.mark.parametrize(
         ("limits", "expected"),
-        [((4, 4), [3, 1, 0, 0]), ((4, 9), [3, 1, 3, 2]), ((5, 4), [3, 2, 0, 0]), ((4, 5), [3, 1, 1, 0])],
+        [
+            ((4, 4), [3, 1, 0, 0]),
+            ((4, 9), [3, 1, 3, 2]),
+            ((5, 4), [3, 2, 0, 0]),
+            ((4, 5), [3, 1, 1, 0]),
+            ((12, 4), [3, 3, 0, 0]),
+        ],
     )
     def test_of_a_parameter(
         self, law: Make, limits: tuple[int, int], expected: list[int], allot: str
@@ -301,6 +316,21 @@ values = [
         caps = cap("most", "person month", '"cap.most"', allot=allot)
         policy = law(rule("letter"), caps=caps, more=(("parameters/numbers.toml", "", declared),))
         assert [points // 1000 for points, _ in granted(policy, self.MONTHS)] == expected
+
+    def test_on_its_first_day_a_limit_is_the_new_one(self, law: Make) -> None:
+        declared = """
+[cap.most]
+label = "上限"
+unit = "分"
+values = [
+  { from = 2024-01-01, value = 2, cite = "第十条" },
+  { from = 2025-05-14, value = 9, cite = "第十条" },
+]
+"""
+        caps = cap("most", "person month", '"cap.most"')
+        policy = law(rule("letter"), caps=caps, more=(("parameters/numbers.toml", "", declared),))
+        papers = letters("2025-05-13", "2025-05-14")
+        assert granted(policy, papers) == [(2000, "most:1000;"), (3000, "")]
 
     def test_both_caps_of_a_rule_whose_points_change(self, law: Make) -> None:
         """The points change, the limit of the year stays: it is one limit for both."""
@@ -462,12 +492,13 @@ def finding(key: str, kind: str, fault: str | None = "f", **more: Any) -> dict[s
 
 
 class TestSameFault:
-    """Rules with one word do not deduct twice for one fault of somebody in a case; the heaviest holds."""
+    """Rules with one word do not deduct twice for one fault of somebody in a case; it comes to the heaviest."""
 
     @pytest.mark.parametrize(
         ("other", "expected"),
         [
             (finding("b", "wrong"), [("a", "same-fault"), ("b", "")]),
+            (finding("b", "wrong", found_on="2025-02-01"), [("a", "same-fault"), ("b", "")]),
             (finding("b", "late"), [("a", ""), ("b", "same-fault")]),
             (finding("b", "late", found_on="2025-02-01"), [("b", ""), ("a", "same-fault")]),
             (finding("b", "late", found_on="2024-02-01"), [("a", "same-fault")]),
@@ -515,6 +546,83 @@ class TestSameFault:
             (0, "per-case-limit"),
         ]
 
+    def test_what_is_heavier_than_was_told_before_adds_the_difference(self, law: Make) -> None:
+        """A year is its quarters: what a quarter counted is not taken back in the next, and no fault counts twice."""
+        told = [
+            finding("a", "late", found_on="2025-03-31"),
+            finding("b", "wrong", found_on="2025-04-01"),
+            finding("c", "late", found_on="2025-07-01"),
+        ]
+        policy = law(*FAULTS)
+        year = [
+            (each["item_key"], each["points"], each["withheld"], each["state"], each["caps"])
+            for each in lines(policy, finding=told)
+        ]
+        assert year == [
+            ("a", -2000, 0, "provisional", ""),
+            ("b", -1000, -2000, "provisional", "wrong.fault_cap:2000;"),
+            ("c", 0, -2000, "void", ""),
+        ]
+        assert remark(policy, "", "wrong.fault_cap:2000;") == "同一问题此前已计 2.000, 只计差额"
+        quarters = [
+            each["points"]
+            for quarter in range(1, 5)
+            for each in lines(policy, finding=told, name=f"2025-Q{quarter}")
+        ]
+        assert quarters == [-2000, -1000, 0]
+
+    def test_a_cap_takes_of_the_difference(self, law: Make) -> None:
+        told = [
+            finding("a", "late", found_on="2025-03-01"),
+            finding("b", "wrong", found_on="2025-03-02"),
+            finding("c", "wrong", "g", found_on="2025-03-03"),
+        ]
+        policy = law(*FAULTS, caps=cap("quality", "person year", "4", rules='late", "wrong'))
+        assert granted(policy, finding=told) == [
+            (-2000, ""),
+            (-1000, "wrong.fault_cap:2000;"),
+            (-1000, "quality:2000;"),
+        ]
+
+    def test_one_fault_has_one_place_of_per_case_however_often_it_is_told(self, law: Make) -> None:
+        """What it adds when it is told again as heavier is not lost to a limit it stands within."""
+        more = (
+            "policy.toml",
+            "",
+            """
+[[factors]]
+id = "by"
+label = "谁发现"
+measures = ["found"]
+over = "item"
+choices = [{ id = "above", label = "上级", value = 2, when = "found_by = 'superior'" }]
+""",
+        )
+        row = rule("late", measure="found", code="late", indicator="work", points="-2", fault="x", per_case=1)
+        told = [
+            finding("y", "late", found_on="2025-03-01"),
+            finding("a", "late", "g", found_on="2025-03-02"),
+            finding("x", "late", found_on="2025-03-03", found_by="superior"),
+            finding("b", "late", "g", found_on="2025-03-04", found_by="superior"),
+        ]
+        found = lines(law(row, more=(more,)), finding=told)
+        assert [(each["item_key"], each["points"], each["reason"]) for each in found] == [
+            ("y", -2000, ""),
+            ("a", 0, "per-case-limit"),
+            ("x", -2000, ""),
+            ("b", 0, "per-case-limit"),
+        ]
+
+    def test_what_gives_and_what_takes_under_one_word_do_not_stand_in_each_others_way(
+        self, law: Make
+    ) -> None:
+        good = rule("praised", measure="found", code="praised", indicator="work", points="1", fault="neglect")
+        found = lines(law(*FAULTS, good), finding=[finding("a", "praised"), finding("b", "wrong")])
+        assert sorted((each["rule_id"], each["points"]) for each in found) == [
+            ("praised", 1000),
+            ("wrong", -3000),
+        ]
+
     def test_a_fault_told_of_each_by_several_rules_without_word_is_deducted_by_each(self, law: Make) -> None:
         rows = (rule("late", measure="found", code="late", indicator="work", points="-2"),)
         assert (
@@ -543,6 +651,7 @@ LAWS: dict[str, tuple[tuple[str, ...], str, str]] = {
     "of a case, whoever did it": (TWO, cap("case", "case", "7") + cap("month", "person month", "9"), "2025"),
     "life of a case": ((rule("letter", case_cap=7, month_cap=5),), "", "2025"),
     "the year so far": ((rule("letter", year_cap=8),), "", "2025-H2"),
+    "faults and a month": (TWO, cap("faults", "person year", "4", rules='late", "wrong'), "2025"),
     "largest first": (TWO, cap("month", "person month", "9", allot="points"), "2025"),
 }
 CHANGING = ("case", "document", "finding", "declaration", "posting", "participation", "personnel_record")
@@ -652,6 +761,21 @@ def test_what_somebody_has_elsewhere_is_granted_again_with_all_that_shares_its_c
         (report,) = score_periods(lite_store, SUBJECT, policy, [period("2024")])
     (whole,) = score_periods(lite_store, SUBJECT, policy, [period("2024")], full=True)
     assert (report.mode, report.added) == (mode, 1)
+    assert (whole.added, whole.closed, whole.digest) == (0, 0, report.digest)
+
+
+def test_what_a_fault_took_of_a_line_stays_when_its_caps_are_granted_again(
+    law: Make, lite_store: sa.Engine
+) -> None:
+    """Two and the difference of one in case A leave one of the year's four for a fault in case B, scored by itself."""
+    policy = law(*FAULTS, caps=cap("faults", "person year", "4", rules='late", "wrong'))
+    told = [finding("a", "late"), finding("b", "wrong", found_on="2025-03-02")]
+    for added in ([], [finding("c", "late", "g", case_no="B", found_on="2025-04-01")]):
+        told += added
+        assert sync_world(lite_store, PEOPLE | {"finding": told}).state == "done"
+        (report,) = score_periods(lite_store, SUBJECT, policy, [period("2025")])
+    assert (report.mode, report.points, report.added, report.closed) == ("incremental", -4000, 1, 0)
+    (whole,) = score_periods(lite_store, SUBJECT, policy, [period("2025")], full=True)
     assert (whole.added, whole.closed, whole.digest) == (0, 0, report.digest)
 
 

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from jianheng.errors import FaultsError
 from jianheng.scoring.law.chain import fingerprint, without_days
+from jianheng.scoring.law.pack import Group
 from jianheng.scoring.law.pack_rows import PointsRow
 from jianheng.scoring.law.policy import load_policy, load_policy_from
 from mini_pack import write_pack
@@ -169,6 +170,20 @@ def test_what_is_said_once_is_replaced_whole_and_by_its_mark(packs, name):
     wanted = fingerprint(getattr(packs.load("mini").file, name))
     packs.add(policy=SINGLE[name].replace("]\n", f']\nreplaces = "{wanted}"\n', 1))
     assert getattr(packs.load().file, name) != getattr(packs.load("mini").file, name)
+
+
+def test_a_mark_holds_only_what_is_said():
+    """A later version that knows one key more must not make the overrides of every province stale."""
+
+    class Later(Group):
+        also: str = ""
+
+    said = {"id": "peers", "label": "同级", "by": ("sheet", "unit")}
+    mark = fingerprint(Group(**said))
+    assert fingerprint(Later(**said)) == mark
+    assert fingerprint(Group(**said, rank=Group.model_fields["rank"].default)) == mark
+    assert fingerprint(Later(**said, also="x")) != mark
+    assert fingerprint(Group(**(said | {"label": "别的"}))) != mark
 
 
 def test_a_measure_is_replaced_by_its_mark(packs):

@@ -37,6 +37,7 @@ from closing_world import (
 from jianheng.cli import close as cli_close
 from jianheng.errors import FaultsError, JianhengError, RetryError, StopError
 from jianheng.scoring import run
+from jianheng.scoring.closing import corrections
 from jianheng.scoring.closing.adjustments import Adjustments, adjustments_of
 from jianheng.scoring.closing.receipt import broken_parts, read_receipt
 from jianheng.scoring.explanation.explain import explain
@@ -49,7 +50,7 @@ from jianheng.store.engine import store_error
 from jianheng.store.runs import begin_run, end_run
 from jianheng.store.tables import ARCHIVED_POLICY, CLOSED, QUARANTINE, TALLY
 from office_driver import Office, jianheng
-from upstream import OFFICE, case, sync_world
+from upstream import OFFICE, case, posting, sync_world
 
 pytest_plugins = ["office_fixture"]
 
@@ -419,6 +420,64 @@ def test_corrections_move_with_the_facts_until_their_period_is_closed(
             today_in(lite_store, next_law, "2025")
         )
         assert score(lite_store, next_law, "2026", full=True)[0].digest == report.digest
+
+
+def test_a_closed_period_is_looked_at_again_only_when_something_touched_it(
+    lite_store: sa.Engine, next_law: Policy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every step gives what scoring everything gives; only what may move a closed year scores it as a whole."""
+    whole: list[bool] = []
+    rating = {"rating_key": "r", "person_key": "wang", "rating": "year", "rater_kind": "boss", "score": "9"}
+    rating |= {"rated_on": "2025-06-01"}
+
+    def counted(*place: Any, only: Any = None, **how: Any) -> Any:
+        whole.append(only is None)
+        return fresh_score(*place, only=only, **how)
+
+    monkeypatch.setattr(corrections, "score", counted)
+    told = world()
+    closed_office(lite_store, next_law, told)
+    later = {
+        "case": [*told["case"], case("C", handler_key="wang", accepted_on="2026-01-05")],
+        "document": [paper("d", "A"), paper("e", "A"), paper("x", "C", drafted_on="2026-02-01")],
+    }
+    gone = posting("wang", valid_to="2025-03-01")
+    steps: list[tuple[World, bool]] = [
+        ({"document": [paper("d", "A"), paper("e", "A")]}, True),
+        (later, False),
+        ({"rating": [rating]}, False),
+        ({"document": [paper("d", "A"), paper("x", "C", drafted_on="2025-12-31")]}, True),
+        ({"document": [paper("d", "A"), paper("x", "C", drafted_on="2026-02-01")]}, True),
+        ({"posting": [gone, posting("sun", role="prosecutor_assistant")]}, True),
+    ]
+    for change, looked in steps:
+        told |= change
+        sync_world(lite_store, told)
+        whole.clear()
+        (report,) = score(lite_store, next_law, "2026")
+        assert any(whole) == looked, change
+        own, entered = ledger(lite_store, "2025"), ledger(lite_store, "2026", corrections=True)
+        assert plus(sums(own), sums(entered)) == today_in(lite_store, next_law, "2025")
+    (again,) = score(lite_store, next_law, "2026", full=True)
+    assert (again.added, again.closed, again.digest) == (0, 0, report.digest)
+
+
+def test_a_year_that_was_closed_since_is_looked_at(store: sa.Engine, next_law: Policy) -> None:
+    """What the last run of the open year looked at was another chain of closed years."""
+    told = world()
+    sync_world(store, told)
+    score(store, next_law, "2024", "2025", "2026")
+    close(store, next_law, "2025")
+    told["document"].append(paper("e", "A"))
+    sync_world(store, told)
+    score(store, next_law, "2026")
+    close(store, next_law, "2024")
+    told["document"].append(paper("x", "A", drafted_on="2026-02-01"))
+    told["document"].append(paper("f", "A", drafted_on="2024-02-01"))
+    sync_world(store, told)
+    (report,) = score(store, next_law, "2026")
+    assert {each["item_key"] for each in ledger(store, "2026", corrections=True)} == {"e", "f"}
+    assert score(store, next_law, "2026", full=True)[0].digest == report.digest
 
 
 def test_a_correction_is_not_granted_anew_under_a_cap(lite_store: sa.Engine, tmp_path: Path) -> None:

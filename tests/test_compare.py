@@ -323,7 +323,7 @@ def test_the_period_is_each_policys_own(office):
         (("a/mini", "b/mini", "--period", "2023"), "policy-not-in-force"),
         (("a/mini", "b/mini", "--period", "now"), "period-unknown"),
         (("a/mini", "b/mini", "-o", "x.docx"), "compare-file-form"),
-        (("a/mini", "b/mini", "-o", "no/such/x.html"), "compare-file-unwritable"),
+        (("a/mini", "b/mini", "-o", "no/such/x.html"), "cli-file-unwritable"),
     ],
 )
 def test_what_cannot_be_compared_is_refused_with_a_code(office, monkeypatch, words, code):

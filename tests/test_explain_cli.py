@@ -94,4 +94,4 @@ def test_a_page_is_written_in_chinese_whatever_is_spoken(desk):
 def test_a_page_that_cannot_be_written_is_an_error_not_a_traceback(desk):
     done = jianheng("explain", "王一", "--html", "no/such/folder/page.html")
     assert done.code == 2
-    assert "explain-page-unwritable" in done.err
+    assert "cli-file-unwritable" in done.err

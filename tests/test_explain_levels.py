@@ -413,11 +413,21 @@ def shown(found, capsys, most=None):
 @pytest.mark.parametrize("who", ["wang", "sun", "li", "zhao"])
 @pytest.mark.parametrize("language", ["zh", "en"])
 def test_everybody_is_shown_in_both_languages_without_a_bare_field(store, law, capsys, who, language):
+    found = told(store, law, who)
     with speaking(language):
-        out = shown(told(store, law, who), capsys)
-    assert "[overall]" in out
+        out = shown(found, capsys)
+    (sheet,) = found["sheets"]
+    assert f"[{sheet['total']}]" in out
     assert "None" not in out
     assert "{" not in out.replace(HOSTILE, "")
+
+
+def test_the_total_of_another_sheet_is_told_to_those_who_ask_for_it_only(store, law):
+    """Two totals of one person would be read as two scores."""
+    (sheet,) = told(store, law, "li")["sheets"]
+    assert "overall" not in {node["id"] for node in sheet["indicators"]}
+    (asked,) = told(store, law, "li", indicator="overall")["sheets"]
+    assert [node["id"] for node in asked["indicators"]] == ["overall"]
 
 
 def test_the_text_shows_levels_in_order_and_a_missing_total_as_no_number(store, law, capsys):

@@ -833,25 +833,63 @@ def jiangsu_office(**closed):
 
 
 def test_a_head_who_has_half_of_his_departments_average_has_full_points():
-    """The department closed 120 with three people: 20 are due of its head."""
+    """Two ordinary prosecutors of the department closed 102: 25.5 are due of its head, who closed 18."""
     found = values(jiangsu(), *jiangsu_office())
-    assert outcomes(found, "head")["head"] == "63"
+    assert outcomes(found, "head")["head"] == "49.412"
     assert found["head", "head"].basis == (
         ("input", "18"),
         ("full", "70"),
-        ("peers", "3"),
-        ("mean", "40"),
+        ("peers", "2"),
+        ("mean", "51"),
         ("ratio:dept_head", "0.5"),
-        ("due", "20"),
+        ("due", "25.5"),
+        ("unrounded", "840/17"),
     )
-    found = values(jiangsu(), *jiangsu_office(head=21, wang=58, sun=41))
+    found = values(jiangsu(), *jiangsu_office(head=26))
     assert outcomes(found, "head")["head"] == "70"
 
 
+@pytest.mark.parametrize(
+    ("mean_of", "wanted"),
+    [
+        ([], ("3", "40", "63")),
+        (["dept_head", "member"], ("3", "40", "63")),
+        (["dept_head"], ("1", "18", "70")),
+        (["member"], ("2", "51", "49.412")),
+    ],
+)
+def test_a_policy_says_whose_cases_make_the_average(mean_of, wanted):
+    """The department closed 120 with three people, the head among them; blank is everybody."""
+    value = values(jiangsu(mean_of=mean_of), *jiangsu_office())["head", "head"]
+    assert (dict(value.basis)["peers"], dict(value.basis)["mean"], outcome(value)) == wanted
+
+
+def test_a_leader_who_does_nothing_does_not_lower_what_is_due_of_him():
+    dues = {
+        dict(values(jiangsu(), *jiangsu_office(head=n))["head", "head"].basis)["due"] for n in (0, 18, 200)
+    }
+    assert dues == {"25.5"}
+
+
+def test_an_average_of_people_of_whom_one_may_be_a_leader_is_not_known():
+    told, people = jiangsu_office()
+    unknown = scored("new", post_level="")
+    found = values(jiangsu(), [*told, had("new", "closed", 30)], [*people, *unknown])
+    assert outcomes(found, "head")["head"] == "missing peer-level-unknown:dept"
+    everybody = values(jiangsu(mean_of=[]), [*told, had("new", "closed", 30)], [*people, *unknown])
+    assert dict(everybody["head", "head"].basis)["mean"] == "37.5"
+
+
+def test_of_a_head_without_prosecutors_nothing_is_due():
+    told, people = [had("head", "closed", 3)], scored("head", post_level="dept_head")
+    assert outcomes(values(jiangsu(), told, people), "head") == {"head": "not-applicable no-peers:dept"}
+    assert outcomes(values(jiangsu(when_zero="full"), told, people), "head") == {"head": "70"}
+
+
 def test_a_leader_is_held_against_the_average_of_the_office():
-    """130 of five people: the average is 26, 1.3 are due of the chief and 7.8 of his deputy."""
+    """102 of two ordinary prosecutors: the average is 51, 2.55 are due of the chief and 15.3 of his deputy."""
     found = outcomes(values(jiangsu(), *jiangsu_office()), "leader")
-    assert (found["chief"], found["deputy"]) == ("53.846", "70")
+    assert (found["chief"], found["deputy"]) == ("27.451", "41.176")
     assert found["wang"] == "not-applicable post-level:member"
 
 

@@ -1,11 +1,13 @@
 """The kernel, rule by rule: who gets how much for what on which day, and why somebody gets nothing."""
 
 import datetime as dt
+from dataclasses import replace
 
 import pyarrow as pa
 import pytest
 
 from jianheng.errors import FaultsError, StopError
+from jianheng.scoring.kernel import program
 from jianheng.scoring.kernel.plan import LEDGER_COLUMNS
 from jianheng.scoring.kernel.score import case_states, score
 from jianheng.scoring.law.period import period
@@ -89,6 +91,7 @@ def test_a_deduction_is_shared_like_a_gain(policy):
         (("0.7", "0.3"), [7000, 3000]),
         (("1", "0"), [10_000, 0]),
         (("0.7", "0.4"), [6667, 3333]),
+        (("0.5", "0.4"), [6667, 3333]),
         (("0.7", None), [6667, 3333]),
     ],
 )
@@ -99,6 +102,47 @@ def test_what_a_team_agreed_holds_if_everybody_agreed_and_it_makes_one(policy, s
     given = dict(told(lines, "person_key", "points"))
     assert [given["wang"], given["sun"]] == pytest.approx(expected, abs=1)
     assert sum(given.values()) == 10_000
+
+
+@pytest.mark.parametrize(
+    ("day", "expected"),
+    [
+        ("2025-03-03", {"wang": 5000, "zhao": 5000}),
+        ("2025-03-04", {"wang": 3334, "zhao": 6666}),
+        ("2025-03-05", {"wang": 3334, "zhao": 6666}),
+    ],
+)
+def test_a_team_is_that_of_the_day(policy, day, expected):
+    """Wang is a prosecutor up to 3 March and an assistant from the 4th."""
+    two = team("A", wang="quota_prosecutor", zhao="quota_prosecutor")
+    postings = [
+        posting("wang", valid_to="2025-03-03"),
+        posting("wang", "prosecutor_assistant", posting_key="wang-2", valid_from="2025-03-04"),
+        posting("zhao"),
+    ]
+    closed = [case("A", concluded_on=day)]
+    lines = ledger(policy(), postings=postings, case=closed, participation=two)
+    assert dict(told(lines, "person_key", "points")) == expected
+
+
+@pytest.mark.parametrize(
+    ("day", "expected"),
+    [
+        ("2025-03-03", {"wang": 6666, "sun": 3334}),
+        ("2025-03-04", {"wang": 7500, "sun": 2500}),
+        ("2025-03-05", {"wang": 7500, "sun": 2500}),
+    ],
+)
+def test_the_weights_of_a_team_are_those_of_the_day(policy, day, expected):
+    """0.6 to 0.3, from 4 March 0.9 to 0.3; nobody's posting changes on that day."""
+    change = (
+        "parameters/numbers.toml",
+        'value = 0.6, cite = "第七条" }]',
+        'value = 0.6, cite = "第七条" }, { from = 2025-03-04, value = 0.9, cite = "第七条, 修订" }]',
+    )
+    two = team("A", wang="quota_prosecutor", sun="prosecutor_assistant")
+    lines = ledger(policy(change), case=[case("A", concluded_on=day)], participation=two)
+    assert dict(told(lines, "person_key", "points")) == expected
 
 
 def test_somebody_named_twice_in_a_case_takes_part_once_in_his_strongest_role(policy):
@@ -112,6 +156,26 @@ def test_somebody_named_twice_in_a_case_takes_part_once_in_his_strongest_role(po
         ("nobody", "closed", 0, 5000, "void", "unknown-person"),
         ("wang", "closed", 5000, 0, "provisional", ""),
     ]
+
+
+def test_parts_that_do_not_sum_to_the_whole_are_refused(policy, monkeypatch):
+    """Planted: everybody's part is what the last one has; nothing is kept of it."""
+    steps = program.pricing
+
+    def wrong(*args, **named):
+        return tuple(
+            replace(step, select=step.select.replace("(so_far - weight)", "so_far"))
+            if step.name == "line"
+            else step
+            for step in steps(*args, **named)
+        )
+
+    monkeypatch.setattr(program, "pricing", wrong)
+    two = team("A", wang="quota_prosecutor", sun="prosecutor_assistant")
+    with pytest.raises(StopError) as refused:
+        ledger(policy(), case=[CLOSED], participation=two)
+    assert refused.value.code == "score-item-split"
+    assert "A" in str(refused.value)
 
 
 def test_a_team_without_weights_is_given_nothing(policy):
@@ -561,10 +625,7 @@ MANY = "coalesce('many', '1') > 3"
 @pytest.mark.parametrize(
     ("edit", "rule"),
     [
-        (
-            ("policy.toml", '"concluded_on"', "\"coalesce(concluded_on, attr('day'))\""),
-            "closing",
-        ),
+        (("policy.toml", '"concluded_on"', f'"case when {MANY} then concluded_on end"'), "closing"),
         (("policy.toml", '"archive_accepted_on is not null"', f'"{MANY}"'), "gates gate"),
         (("policy.toml", 'declared = "major_case"', f'when = "{MANY}"'), "factors special declared"),
         (("measures.toml", WHERE, f'where = "{MANY}"'), "made"),

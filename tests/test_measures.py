@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jianheng.rules.expression import Context
+from jianheng.rules.expression import Context, compile_expression
 from jianheng.rules.measure import ITEM_COLUMNS, ITEM_DAY, Measure, compile_measure
 from jianheng.rules.views import GRAINS, held_sql, view
 from upstream import case, document, posting, views_of
@@ -122,7 +122,43 @@ def test_a_case_is_archived_when_its_last_volume_is(engine):
 def test_what_is_counted_in_a_case_is_zero_and_not_unknown_where_there_is_none(engine):
     assert column(engine, "suspect_count") == {"A": 3, "B": 0, "C": 0, "D": 0, "E": 0}
     assert column(engine, "document_count") == {"A": 2, "B": 0, "C": 0, "D": 0, "E": 0}
-    assert column(engine, "result_code")["A"] == "1"
+
+
+OUTCOMES = {
+    "the later day holds": ([("a", "2025-03-01", "9"), ("b", "2025-03-02", "1"), ("c", "2025-02-01", "0")], "1"),
+    "a day comes before none": ([("a", None, "0"), ("b", "2020-01-01", "1")], "1"),
+    "of one day the first key holds": ([("b", "2025-03-01", "0"), ("a", "2025-03-01", "2")], "2"),
+    "of no day the first key holds": ([("b", None, "0"), ("a", None, "2")], "2"),
+    "of one day one that tells its result": ([("a", "2025-03-01", None), ("b", "2025-03-01", "2")], "2"),
+    "what was decided last and not told is not what was before": ([("a", "2025-03-01", "1"), ("b", "2025-03-02", None)], None),
+}  # fmt: skip
+
+
+def test_the_result_of_a_case_is_the_one_decided_last_and_all_of_them_are_there_to_be_asked():
+    """The lowest code is nobody's decision. Of several results each is found whole."""
+    outcomes = [
+        {"outcome_key": f"{n}{key}", "case_no": name, "decided_on": day, "result_code": code}
+        for n, (name, (told, _)) in enumerate(OUTCOMES.items())
+        for key, day, code in told
+    ]
+    world = {"case": [case(name) for name in [*OUTCOMES, "none"]], "case_outcome": outcomes}
+    asked = compile_expression("contains(result_codes, '2')", "case", "here")
+    with views_of(world) as engine:
+        results, every = column(engine, "result_code"), column(engine, "result_codes")
+        found = engine.execute(f"SELECT case_no FROM v_case t WHERE {asked}").fetchall()
+    assert results == {name: code for name, (_, code) in OUTCOMES.items()} | {"none": None}
+    assert (every["the later day holds"], every["a day comes before none"]) == ("0;1;9", "0;1")
+    assert (every["what was decided last and not told is not what was before"], every["none"]) == ("1", None)
+    assert {name for (name,) in found} == {
+        name for name, (told, _) in OUTCOMES.items() if "2" in {code for *_, code in told}
+    }
+
+
+def test_the_codes_of_all_results_are_checked_like_those_of_one():
+    catalogues = {"case_result": frozenset({"1", "2"})}
+    for text in ("contains(result_codes, '3')", "result_code = '3'"):
+        refused = compile_expression(text, "case", "here", context=Context(catalogues=catalogues))
+        assert refused.code == "rule-unknown-code"
 
 
 @pytest.mark.parametrize("grain", GRAINS)

@@ -8,11 +8,13 @@ import pyarrow as pa
 import pytest
 
 from jianheng.errors import StopError
+from jianheng.rules.expression import compile_expression
+from jianheng.rules.views import case_view_sql
 from jianheng.scoring.kernel import score as kernel
 from jianheng.scoring.kernel import spark
 from jianheng.scoring.law.period import period
 from jianheng.scoring.law.policy import load_policy
-from upstream import UNIT, case, document, facts_of, person, posting
+from upstream import UNIT, case, document, facts_of, person, posting, views_of
 from whole_pack import write_whole_pack
 
 pytest.importorskip("pyspark", reason="PySpark is not installed: pip install 'jianheng[spark]'")
@@ -158,3 +160,46 @@ def test_before_the_policy_is_in_force_there_is_an_error_here_too(cluster, tmp_p
     with pytest.raises(StopError) as failed:
         spark.score(cluster, {}, law, period("2020"), [UNIT])
     assert failed.value.code == "policy-not-in-force"
+
+
+SENTENCES = [
+    "有期徒刑三年六个月",
+    "二十年零十一个月",
+    "２年６个月",
+    "P3Y6M",
+    "４２",
+    "无期徒刑",
+    "三年半",
+    None,
+]
+ASKED = [
+    "case when term(charge_name) = 'fixed' then months(charge_name) end",
+    "term(charge_name)",
+    "contains(result_codes, '2')",
+    "case when result_code = '1' then coalesce(closed_on, '2025-07-01') else accepted_on + document_count end",
+]
+
+
+def test_sentences_results_and_days_are_read_alike(cluster):
+    """Numerals, several results of a case, texts that mean days, a day and a counted number of days."""
+    cases = [case(f"C{n}", charge_name=told) for n, told in enumerate(SENTENCES)]
+    told = [
+        ("a", "C0", "2025-03-01", "2"),
+        ("b", "C0", "2025-03-02", "1"),
+        ("c", "C1", None, "1"),
+        ("d", "C1", None, "2"),
+    ]
+    names = ("outcome_key", "case_no", "decided_on", "result_code")
+    outcomes = [dict(zip(names, each, strict=True)) for each in told]
+    world = {"case": cases, "case_outcome": outcomes, "suspect": [], "document": [], "archive_volume": []}
+    asked = ", ".join(f"{compile_expression(text, 'case', 'here')} AS a{n}" for n, text in enumerate(ASKED))
+    select = f"SELECT case_no, result_code, result_codes, {asked} FROM v_case t ORDER BY case_no"
+    for name, table in bare(facts_of(world)).items():
+        cluster.createDataFrame(table).createOrReplaceTempView(f"fact_{name}")
+    made = case_view_sql("t.concluded_on").split("CREATE TEMP TABLE v_case AS", 1)[1]
+    cluster.sql(spark.in_spark(made)).createOrReplaceTempView("v_case")
+    with views_of(world) as engine:
+        here = engine.execute(select).fetchall()
+    assert [tuple(row) for row in cluster.sql(spark.in_spark(select)).collect()] == here
+    assert [row[3] for row in here] == [42, 251, 30, 42, 42, None, None, None]
+    assert [row[1:3] for row in here[:2]] == [("1", "1;2"), ("1", "1;2")]

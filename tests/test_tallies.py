@@ -16,7 +16,7 @@ from jianheng.errors import StopError
 from jianheng.scoring.indicators.outcome import ALL_RULES, Tally
 from jianheng.scoring.kernel.evaluation import check_books
 from jianheng.scoring.kernel.score import score
-from jianheng.scoring.kernel.tallies import CASES, Key, moved, tallies_of
+from jianheng.scoring.kernel.tallies import CASES, Key, counted_measures, moved, tallies_of
 from jianheng.scoring.law.period import period
 from jianheng.scoring.law.policy import Policy, load_policy
 from mini_pack import write_pack
@@ -176,6 +176,20 @@ def test_quantities_and_shares_are_those_of_items(sums):
     assert told["wang", "closed", ALL_RULES] == (1, 1, 666)
     assert told["sun", "closed", ALL_RULES] == (1, 1, 333)
     assert told["wang", "made", ALL_RULES] == (1, 4, 1000)
+
+
+def test_items_are_counted_where_somebody_asks(tmp_path):
+    """What no indicator counts and no veto looks for is summed by its rules only; asked for, it is as if of all."""
+    policy = load_policy(write_pack(tmp_path / "mini"))
+    world = {"person": [person("wang")], "posting": [posting("wang")], "case": [case("A")]}
+    ledger = ledger_of(world | {"document": letters("A")}, policy)
+    everything = tallies_of(ledger)
+    some = tallies_of(ledger, counted_measures(policy))
+    left_out = {key for key in everything if key[3] == ALL_RULES and key[2] != CASES} - some.keys()
+    assert {key[2] for key in left_out} == {"made"}
+    assert counted_measures(policy) == frozenset()
+    assert tallies_of(ledger, {"made"}) == everything
+    assert some == {key: tally for key, tally in everything.items() if key not in left_out}
 
 
 def test_books_that_do_not_balance_are_refused(tmp_path):

@@ -147,6 +147,29 @@ class Source(Protocol):
         """
 
 
+@dataclass(frozen=True, slots=True)
+class LiveCount:
+    """How many live rows of a stream a system holds of one unit and one year of intake.
+
+    ``unit_code`` is empty and ``year`` None where a row has none: what hangs on no case has no year.
+    """
+
+    unit_code: str
+    year: int | None
+    rows: int
+
+
+@runtime_checkable
+class Countable(Protocol):
+    """What a source may offer beside :class:`Source`: counting in the system itself, for ``jianheng reconcile``.
+
+    Unit and year are those of the case that a row hangs on, or of the case itself, by its day of intake.
+    """
+
+    def count(self, stream: str) -> Iterable[LiveCount]:
+        """Count the live rows of a stream in scope, without reading them."""
+
+
 @runtime_checkable
 class Target(Protocol):
     """Takes finished results somewhere else."""

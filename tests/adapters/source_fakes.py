@@ -15,7 +15,9 @@ from jianheng_adapters.unified_case_sql.source import SHIPPED
 
 UNIT = "990101"
 
-for _texts in sorted(SHIPPED.parents[2].glob("*/messages.toml")):  # the registry does this before it imports
+for _texts in sorted(
+    SHIPPED[0].parents[2].glob("*/messages.toml")
+):  # the registry does this before it imports
     add_texts(_texts)
 
 

@@ -284,10 +284,11 @@ def test_members_participations_links_and_outcomes(cases):
         {"YAJ_BMSAH": "另案", "GLAJ_BMSAH": FIRST, "GLAJ_CBDW_BM": UNIT, "ZHXGSJ": "2024-03-01 09:00:00"},
     )
     database.add("YX_AG_CAJL", {"BMSAH": FIRST, "BMSAH_Y": "原案", "ZHXGSJ": "2024-03-01 09:00:00"})
+    database.add("TYYW_GG_AJJBXX", case(2, AJLB_BM="0901"))
     database.add(
         "TYYW_SS_XSSSFC",
         {
-            "BMSAH": FIRST,
+            "BMSAH": case(2)["BMSAH"],
             "LAFCJARQ": "1900-01-01",
             "BLRQ": "2024-02-20",
             "BLQK_DM": "1",

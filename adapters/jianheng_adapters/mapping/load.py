@@ -25,6 +25,7 @@ from jianheng_adapters.mapping.model import (
     StreamMapping,
 )
 from jianheng_adapters.mapping.privacy import find_exposed
+from jianheng_adapters.mapping.shapes import apply_shapes, find_unknown_shapes
 
 _WANTED = {
     "string_type": "text",
@@ -45,7 +46,7 @@ _WANTED = {
 
 
 def load_mapping(
-    shipped: Path | None,
+    shipped: Path | Sequence[Path] | None,
     site: Path | None,
     *,
     placement: Placement,
@@ -54,7 +55,7 @@ def load_mapping(
     """Read a mapping and check everything that can be known without the system it is for.
 
     Args:
-        shipped: what the adapter brings, or None when it brings nothing.
+        shipped: what the adapter brings, the later files over the earlier; None when it brings nothing.
         site: the deployment's own file, which wins key by key; ``""`` takes a column away.
         placement: what the adapter reads; a stream must say which table or sheet.
         allow_sensitive: source columns that this deployment may map although they are sensitive.
@@ -63,11 +64,16 @@ def load_mapping(
         StopError: a file is missing or no TOML.
         FaultsError: all that is wrong in what the files say.
     """
-    files = [file for file in (shipped, site) if file is not None]
+    brought = [shipped] if isinstance(shipped, Path) else list(shipped or ())
+    files = [*brought, *([site] if site is not None else [])]
     merged: dict[str, Any] = {}
     for file in files:
         merged = _merge(merged, _read(file))
     name = files[-1].name
+    unknown = list(find_unknown_shapes(merged, name, nearest))
+    if unknown:
+        raise FaultsError(unknown)
+    apply_shapes(merged, _merge)
     _drop_emptied(merged)
     try:
         mapping = MappingFile.model_validate(merged)
@@ -108,7 +114,7 @@ def _merge(under: Mapping[str, Any], over: Mapping[str, Any], path: tuple[str, .
 def _drop_emptied(merged: dict[str, Any]) -> None:
     streams = merged.get("streams")
     for stream in streams.values() if isinstance(streams, dict) else ():
-        for part in ("columns", "attributes"):
+        for part in ("columns", "attributes", "join"):
             given = stream.get(part) if isinstance(stream, dict) else None
             if isinstance(given, dict):
                 stream[part] = {name: value for name, value in given.items() if value != ""}
@@ -188,6 +194,26 @@ def _check(
             )
         if stream.via_case is not None and CASE_STREAM not in mapping.streams:
             yield problem("mapping-case-stream", file=file, stream=name)
+        if stream.part_of is not None:
+            yield from _check_part(mapping, name, stream, file)
+        if stream.categories and stream.via_case is None:
+            yield problem("mapping-key-missing", file=file, path=f"streams.{name}.via_case", key="via_case")
+
+
+def _check_part(mapping: MappingFile, name: str, stream: StreamMapping, file: str) -> Iterator[Problem]:
+    """The parts of a stream are one to core: one kind of record, read in one way."""
+    first = next(each for each in mapping.streams.values() if each.part_of == stream.part_of)
+    for key, given, wanted in (
+        ("entity", stream.entity, first.entity),
+        ("mode", stream.mode, first.mode),
+    ):
+        if given != wanted:
+            yield problem(
+                "mapping-value-wrong", file=file, path=f"streams.{name}.{key}", given=given, wanted=wanted
+            )
+    if stream.part_of in mapping.streams and mapping.streams[str(stream.part_of)].part_of != stream.part_of:
+        path = f"streams.{name}.part_of"
+        yield problem("mapping-value-wrong", file=file, path=path, given=stream.part_of, wanted=name)
 
 
 def _check_columns(name: str, stream: StreamMapping, file: str) -> Iterator[Problem]:

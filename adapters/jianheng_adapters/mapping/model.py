@@ -32,6 +32,7 @@ class Expression(_Value):
         zone: the time zone of moments that carry none, when it isn't Asia/Shanghai.
         month_end: a month's first day becomes its last.
         width: digits are filled up with zeros: a spreadsheet makes 12 of 0012.
+        part: the first and the last character, from 1, of a text that holds several things.
         optional: the file or answer may lack this column.
     """
 
@@ -47,6 +48,7 @@ class Expression(_Value):
     zone: StrictStr | None = None
     month_end: StrictBool = False
     width: int = Field(default=0, ge=0, le=20)
+    part: tuple[int, int] | None = None
     optional: StrictBool = False
 
     @model_validator(mode="before")
@@ -74,6 +76,8 @@ class Expression(_Value):
         ]
         if sum(given) != 1:
             raise ValueError("column | columns | first_of | value | row")
+        if self.part is not None and not 1 <= self.part[0] <= self.part[1]:
+            raise ValueError("part")
         return self
 
     def sources(self) -> Iterator[str]:
@@ -104,7 +108,7 @@ class Join(_Value):
 
     Attributes:
         on: the columns that must be equal, by the same name on both sides, or a table
-            ``{ joined = "own" }``.
+            ``{ joined = "own" }``; ``own`` may be a column of a table joined before, ``alias.column``.
         cursor: its time of last change: a newer joined row brings the row again.
         deleted: a joined row that is gone counts as none.
     """
@@ -124,6 +128,7 @@ class StreamMapping(_Value):
     """One stream: an entity, where its rows come from, and its columns.
 
     Attributes:
+        part_of: SQL: the stream that this one is a part of, with others of its entity.
         table: SQL: the table, without suffix.
         sheet: files: the sheet of a workbook.
         file: files: which files of the folder, as a glob.
@@ -131,6 +136,10 @@ class StreamMapping(_Value):
         order: what breaks ties among equal cursor values; the key's columns unless said.
         deleted: how a row says that it is gone.
         exclude: rows whose column holds one of these values aren't read.
+        only: rows whose column holds none of these values aren't read.
+        only_with: a row in which none of these source columns holds anything counts as gone: the
+            table has a row for every case, whether or not the thing happened.
+        categories: with ``via_case``: only of cases of these categories.
         scope: columns one of which must hold a unit in scope.
         via_case: the column that holds the case number: read what belongs to cases in scope.
         follow_case: a changed case brings its rows of this stream again, so that a case that
@@ -145,6 +154,7 @@ class StreamMapping(_Value):
     mode: Mode = "snapshot"
     enabled: StrictBool = True
     may_be_empty: StrictBool = False
+    part_of: StrictStr | None = None
     table: StrictStr | None = None
     sheet: StrictStr | None = None
     file: StrictStr | None = None
@@ -152,6 +162,9 @@ class StreamMapping(_Value):
     order: tuple[StrictStr, ...] = ()
     deleted: Deleted | None = None
     exclude: dict[StrictStr, tuple[StrictStr, ...]] = {}
+    only: dict[StrictStr, tuple[StrictStr, ...]] = {}
+    only_with: tuple[StrictStr, ...] = ()
+    categories: tuple[StrictStr, ...] = ()
     scope: tuple[StrictStr, ...] = ()
     via_case: StrictStr | None = None
     follow_case: StrictBool = True
@@ -177,7 +190,7 @@ class StreamMapping(_Value):
         names = [name for expression in self.expressions() for name in expression.sources()]
         if self.deleted:
             names.append(self.deleted.column)
-        return tuple(dict.fromkeys((*names, *self.locator)))
+        return tuple(dict.fromkeys((*names, *self.only_with, *self.locator)))
 
     def optional_sources(self) -> frozenset[str]:
         """Return the source columns that may be absent."""
@@ -216,10 +229,21 @@ class MappingFile(_Value):
 
     Attributes:
         table_suffix: SQL: what a site appends to every table name.
+        tables: SQL: tables that have another name here, by the name the streams use; the suffix
+            is not appended to these.
+        database_link: SQL, Oracle and Dameng: the tables are read over this link, ``TABLE@LINK``.
+        change_token: SQL: a column that is written anew whenever a row changes, in no order. Where
+            every table of a stream has it, it tells what changed instead of the stream's ``cursor``.
+        token_partition: SQL: the column by which rows are grouped when tokens are compared; the
+            groups in which anything changed are read whole.
         layout: how delimited files are written; ``[format]`` in the file.
     """
 
     table_suffix: StrictStr = ""
+    tables: dict[StrictStr, StrictStr] = {}
+    database_link: StrictStr = ""
+    change_token: StrictStr = ""
+    token_partition: StrictStr = ""
     normalise: Normalise = Normalise()
     layout: Format = Field(default=Format(), alias="format")
     codes: dict[StrictStr, dict[StrictStr, Any]] = {}
@@ -234,7 +258,7 @@ class MappingFile(_Value):
 
     def table_name(self, name: str) -> str:
         """Return a table's name as it is here."""
-        return name + self.table_suffix
+        return self.tables.get(name) or name + self.table_suffix
 
 
 Placement = Literal["table", "sheet", "field"]

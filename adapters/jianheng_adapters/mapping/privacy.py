@@ -35,7 +35,7 @@ def is_sensitive(name: str) -> bool:
 def find_exposed(name: str, stream: StreamMapping, allowed: Sequence[str], file: str) -> Iterator[Problem]:
     """Yield a problem for each sensitive column a stream reads or shows, and each name left readable."""
     spared = {each.upper() for each in allowed}
-    shown = (*stream.sources(), *stream.order, *stream.exclude)
+    shown = (*stream.sources(), *stream.order, *stream.exclude, *stream.only)
     for column in dict.fromkeys(_bare(each, stream) for each in shown):
         if is_sensitive(column) and column not in spared:
             yield problem("mapping-sensitive-column", file=file, stream=name, column=column)

@@ -7,7 +7,7 @@ from jianheng.contract import Row
 from jianheng.facts.entities import ENTITIES
 from jianheng.facts.entity import ColumnType, Entity
 from jianheng_adapters.mapping.model import Expression, MappingFile, StreamMapping
-from jianheng_adapters.mapping.values import as_text, converter
+from jianheng_adapters.mapping.values import as_text, converter, is_blank
 
 Read = Callable[[Any, int], Any]
 RowMaker = Callable[[Any, int], Row]
@@ -41,7 +41,7 @@ def row_maker(
     extras = tuple(
         (name, _attribute(expression, mapping, index)) for name, expression in described.attributes.items()
     )
-    is_gone = _gone(described, index)
+    is_gone = _gone(described, index, mapping)
     locate = _locate(described, index, place)
 
     def make(record: Any, number: int) -> Row:
@@ -145,7 +145,22 @@ def _attribute(expression: Expression, mapping: MappingFile, index: Mapping[str,
     return lambda record, number: as_text(read(record, number))  # kept as JSON: no date objects
 
 
-def _gone(described: StreamMapping, index: Mapping[str, Any]) -> Callable[[Any, int], bool]:
+def _gone(
+    described: StreamMapping, index: Mapping[str, Any], mapping: MappingFile
+) -> Callable[[Any, int], bool]:
+    marked = _marked(described, index)
+    if not described.only_with:
+        return marked
+    keys = tuple(index[name] for name in described.only_with if name in index)
+    nothing = frozenset(mapping.normalise.null_dates)
+
+    def gone(record: Any, number: int) -> bool:
+        return marked(record, number) or all(is_blank(record[key], nothing) for key in keys)
+
+    return gone
+
+
+def _marked(described: StreamMapping, index: Mapping[str, Any]) -> Callable[[Any, int], bool]:
     if described.deleted is None or described.deleted.column not in index:
         return lambda _record, _number: False
     key = index[described.deleted.column]

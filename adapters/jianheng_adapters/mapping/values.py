@@ -36,6 +36,12 @@ def as_text(value: Any) -> Any:  # noqa: PLR0911 -- one answer a type
     return value
 
 
+def is_blank(value: Any, null_dates: frozenset[str]) -> bool:
+    """Return whether a source's value says nothing: empty, blanks, or a day that means none."""
+    text = as_text(value)
+    return text is None or (isinstance(text, str) and text[:10] in null_dates)
+
+
 def _kept(value: Any) -> Any:
     """As :func:`as_text` for sources whose blanks are meant; only the empty text is nothing."""
     return (value or None) if isinstance(value, str) else as_text(value)
@@ -51,6 +57,16 @@ def _filled(text: Convert, width: int) -> Convert:
         return found.zfill(width) if isinstance(found, str) and found.isdigit() else found
 
     return fill
+
+
+def _cut(text: Convert, part: tuple[int, int]) -> Convert:
+    first, last = part
+
+    def cut(value: Any) -> Any:
+        found = text(value)
+        return found[first - 1 : last] or None if isinstance(found, str) else found
+
+    return cut
 
 
 ANYTHING_ELSE = "*"
@@ -126,6 +142,8 @@ def converter(kind: ColumnType, expression: Expression, mapping: MappingFile) ->
     text: Convert = as_text if mapping.normalise.strip else _kept
     if expression.width:
         text = _filled(text, expression.width)
+    if expression.part is not None:
+        text = _cut(text, expression.part)
     if expression.codes is not None:
         return _translator(mapping.codes[expression.codes], text)
     if kind in ("date", "datetime"):

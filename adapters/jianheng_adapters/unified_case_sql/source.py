@@ -1,6 +1,7 @@
 """The source: streams as mapped, checked against the database, read in batches."""
 
 import datetime as dt
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -9,8 +10,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from jianheng.contract import AdapterContext, Batch, Finding, Row, Stream
-from jianheng.errors import EmptiedError, JianhengError, Problem, StopError, problem
+from jianheng.contract import AdapterContext, Batch, Finding, LiveCount, Row, Stream
+from jianheng.errors import EmptiedError, FaultsError, JianhengError, Problem, StopError, problem
 from jianheng.messages import text
 from jianheng_adapters.mapping import (
     RowMaker,
@@ -20,11 +21,30 @@ from jianheng_adapters.mapping import (
     parse_cursor,
     row_maker,
 )
+from jianheng_adapters.unified_case_sql import marks
 from jianheng_adapters.unified_case_sql.connection import make_engine, reading
+from jianheng_adapters.unified_case_sql.groups import format_parts, groups, parse_parts
+from jianheng_adapters.unified_case_sql.live import live_counts
 from jianheng_adapters.unified_case_sql.schema import Catalogue, Place, find_missing, places
 from jianheng_adapters.unified_case_sql.statements import Statement, build, count, read_parents
 
-SHIPPED = Path(__file__).with_name("mappings") / "ucs-1.toml"
+_FOLDER = Path(__file__).with_name("mappings")
+SHIPPED = tuple(
+    _FOLDER / f"ucs-1-{theme}.toml"
+    for theme in (
+        "organisation",
+        "cases",
+        "outcomes",
+        "suspects",
+        "documents",
+        "supervision",
+        "civil",
+        "management",
+    )
+)
+"""System 1.x, one file a theme."""
+VERSIONS = {1: SHIPPED, 2: (*SHIPPED, _FOLDER / "ucs-2.toml")}
+"""What each version is read by: 2.0 is what differs from 1.x, laid over it."""
 _DEEPEST = 10  # units above a unit; more means that the tree bites its own tail
 
 
@@ -45,7 +65,7 @@ class UnifiedCaseSource:
     def __init__(self, context: AdapterContext) -> None:
         self._context = context
         self._mapping = load_mapping(
-            SHIPPED,
+            VERSIONS[int(context.options.get("version") or 1)],
             context.options.get("mapping"),
             placement="table",
             allow_sensitive=context.options.get("allow_sensitive") or (),
@@ -53,10 +73,12 @@ class UnifiedCaseSource:
 
     def streams(self) -> Sequence[Stream]:
         """Name the mapped streams."""
-        return [
-            Stream(name, stream.entity, stream.mode, stream.may_be_empty)
-            for name, stream in self._mapping.streams.items()
-        ]
+        made = []
+        for name, parts in groups(self._mapping).items():
+            first = self._mapping.streams[parts[0]]
+            empty = all(self._mapping.streams[part].may_be_empty for part in parts)
+            made.append(Stream(name, first.entity, first.mode, empty))
+        return made
 
     def check(self) -> Iterable[Finding]:
         """Check the connection, then every mapped table and column, then that there is something to read."""
@@ -93,24 +115,104 @@ class UnifiedCaseSource:
         rows that share that time, or were committed a little late, come again rather than not at all.
         Rows without any time of change are read every time, last.
         """
-        if stream not in self._mapping.streams:
-            raise StopError("mapping-stream-unknown", source=self._context.name, stream=stream)
+        parts = self._parts(stream)
         with self._reading() as connection:
-            made = self._prepare(connection, stream)
-            if self._mapping.streams[stream].mode == "cursor":
-                yield from self._read_changes(connection, made, parse_cursor(cursor, stream=stream))
+            catalogue = self._catalogue(connection)
+            if parts == (stream,):
+                yield from self._read_one(connection, catalogue, stream, cursor)
             else:
-                for records in self._partitions(connection, made.statement.rows):
-                    yield Batch(made.rows(records))
+                yield from self._read_parts(connection, catalogue, parts, parse_parts(cursor, stream=stream))
+
+    def _parts(self, stream: str) -> tuple[str, ...]:
+        known = groups(self._mapping)
+        if stream not in known and stream not in self._mapping.streams:
+            raise StopError("mapping-stream-unknown", source=self._context.name, stream=stream)
+        return tuple(known.get(stream, (stream,)))
+
+    def _read_one(
+        self, connection: sa.Connection, catalogue: Catalogue, name: str, cursor: str | None
+    ) -> Iterator[Batch]:
+        made = self._prepare(connection, catalogue, name)
+        if made.statement.tokens:
+            yield from self._read_marked(connection, made, marks.parse_marks(cursor, stream=name))
+        elif self._mapping.streams[name].mode == "cursor":
+            yield from self._read_changes(connection, made, parse_cursor(cursor, stream=name))
+        else:
+            for records in self._partitions(connection, made.statement.rows):
+                yield Batch(made.rows(records))
+
+    def _read_parts(
+        self, connection: sa.Connection, catalogue: Catalogue, parts: Sequence[str], cursors: dict[str, str]
+    ) -> Iterator[Batch]:
+        """Read every part from where it was; one that cannot be read is told at the end and keeps no other back.
+
+        Raises:
+            EmptiedError: something was read before, and nothing is there now.
+            FaultsError: what is wrong with the parts that could not be read.
+        """
+        faults: list[Problem] = []
+        emptied, anything = [], False
+        size = int(self._context.options.get("batch_size") or 5000)
+        waiting: list[Row] = []  # most parts have little to tell: together they make a batch
+        for name in parts:
+            try:
+                for batch in self._read_part(connection, catalogue, name, cursors.get(name)):
+                    waiting += batch.rows
+                    anything = anything or bool(batch.rows)
+                    if batch.cursor is not None:
+                        cursors[name] = batch.cursor
+                    if len(waiting) >= size:
+                        yield Batch(waiting, format_parts(cursors))
+                        waiting = []
+            except EmptiedError:
+                emptied.append(name)
+            except FaultsError as error:
+                faults += error.problems
+        if waiting:
+            yield Batch(waiting, format_parts(cursors))
+        if faults:
+            raise FaultsError(faults)
+        if emptied and not anything and len(emptied) == len(cursors):
+            raise EmptiedError
+
+    def _read_part(
+        self, connection: sa.Connection, catalogue: Catalogue, name: str, cursor: str | None
+    ) -> Iterator[Batch]:
+        """Read a part unless its table is empty, as most are in an office that handles few categories."""
+        if not self._is_empty(connection, catalogue, name):
+            yield from self._read_one(connection, catalogue, name, cursor)
+        elif cursor is not None:
+            raise EmptiedError
+
+    def _is_empty(self, connection: sa.Connection, catalogue: Catalogue, name: str) -> bool:
+        """Whether a part's table is there and holds no row at all, of any unit."""
+        table = catalogue.find(self._mapping.table_name(self._mapping.streams[name].table or ""))
+        return table is not None and connection.execute(catalogue.first(table)).first() is None
+
+    def count(self, stream: str) -> Iterable[LiveCount]:
+        """Count the live rows of a stream by unit and year of intake, in the database itself."""
+        found: Counter[tuple[str, int | None]] = Counter()
+        parts = self._parts(stream)
+        with self._reading() as connection:
+            catalogue = self._catalogue(connection)
+            for name in parts:
+                known = places(catalogue, self._mapping, name)
+                statement = self._build(connection, known, name)
+                dialect = connection.dialect.name
+                for unit, year, rows in connection.execute(
+                    live_counts(self._mapping, name, known, statement, dialect)
+                ):
+                    found[str(unit or "").strip(), _year(year)] += rows
+        return [LiveCount(unit, year, rows) for (unit, year), rows in found.items()]
 
     def _reading(self) -> AbstractContextManager[sa.Connection]:
         return reading(make_engine(self._context), self._context)
 
     def _catalogue(self, connection: sa.Connection) -> Catalogue:
-        return Catalogue(connection, self._context.options.get("schema"))
+        return Catalogue(connection, self._context.options.get("schema"), self._mapping.database_link)
 
-    def _prepare(self, connection: sa.Connection, name: str) -> _Reading:
-        statement = self._statement(connection, self._catalogue(connection), name)
+    def _prepare(self, connection: sa.Connection, catalogue: Catalogue, name: str) -> _Reading:
+        statement = self._statement(connection, catalogue, name)
         make = row_maker(
             self._mapping,
             name,
@@ -121,8 +223,10 @@ class UnifiedCaseSource:
         return _Reading(statement, make)
 
     def _statement(self, connection: sa.Connection, catalogue: Catalogue, name: str) -> Statement:
+        return self._build(connection, places(catalogue, self._mapping, name), name)
+
+    def _build(self, connection: sa.Connection, found: Mapping[str, Place], name: str) -> Statement:
         stream = self._mapping.streams[name]
-        found: Mapping[str, Place] = places(catalogue, self._mapping, name)
         units = tuple(self._context.units)
         if stream.ancestors:
             units = _with_ancestors(
@@ -145,12 +249,23 @@ class UnifiedCaseSource:
         for records in self._partitions(connection, made.statement.since(since and since - overlap)):
             reached, read = advance(reached, (record[-1] for record in records)), read + len(records)
             yield Batch(made.rows(records), format_cursor(reached))
-        for records in self._partitions(connection, made.statement.timeless()):
-            read += len(records)
-            yield Batch(made.rows(records), format_cursor(reached))
         # The row that gave the cursor comes again for as long as it exists, so nothing at all is worth a look.
         if since is not None and not read and not connection.execute(count(made.statement)).scalar_one():
             raise EmptiedError
+
+    def _read_marked(
+        self, connection: sa.Connection, made: _Reading, before: Mapping[str, str]
+    ) -> Iterator[Batch]:
+        """Read the groups of rows in which a change token changed; only at the end is a safe place to stop."""
+        now = marks.digests(
+            record for part in self._partitions(connection, made.statement.marks()) for record in part
+        )
+        if before and not now:
+            raise EmptiedError
+        for group in marks.changed(before, now):
+            for records in self._partitions(connection, made.statement.of_group(group)):
+                yield Batch(made.rows(records))
+        yield Batch((), marks.format_marks(now))
 
 
 def _with_ancestors(
@@ -165,3 +280,11 @@ def _with_ancestors(
             break
         known.update(dict.fromkeys(level))
     return tuple(known)
+
+
+def _year(told: Any) -> int | None:
+    """Return the year as a number, however the database writes it."""
+    try:
+        return int(told)
+    except (TypeError, ValueError):
+        return None

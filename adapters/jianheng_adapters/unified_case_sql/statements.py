@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from jianheng.facts.time import SHANGHAI
 from jianheng_adapters.mapping import MappingFile, StreamMapping
 from jianheng_adapters.mapping.model import CASE_STREAM
-from jianheng_adapters.unified_case_sql.schema import CASE_ALIAS, Place, case_key
+from jianheng_adapters.unified_case_sql.schema import CASE_ALIAS, Place, case_category, case_key
 
 Column = sa.ColumnElement[Any]
 
@@ -27,6 +27,8 @@ class Statement:
         order: what breaks ties.
         as_text: the times are kept as text, so a bound must be text too.
         zoned: the times carry a zone, so a bound must too.
+        tokens: the change tokens of everything a row is made of; none where a table has none.
+        group: what the tokens are compared by.
     """
 
     rows: sa.Select[Any]
@@ -35,18 +37,38 @@ class Statement:
     order: tuple[Column, ...]
     as_text: bool = False
     zoned: bool = False
+    tokens: tuple[Column, ...] = ()
+    group: Column | None = None
+
+    def marks(self) -> sa.Select[Any]:
+        """The group and the tokens of every row in scope."""
+        group = sa.literal("") if self.group is None else self.group
+        return self.rows.with_only_columns(group.label("held"), *self.tokens)
+
+    def of_group(self, group: Any) -> sa.Select[Any]:
+        """All rows of a group; the time of change comes last, as always."""
+        if self.group is None:
+            return self.rows.order_by(*self.order)
+        held = self.group.is_(None) if group is None else self.group == group
+        return self.rows.where(held).order_by(*self.order)
 
     def since(self, moment: dt.datetime | None) -> sa.Select[Any]:
-        """The rows that changed at or after a moment, oldest change first."""
-        statement = self.rows.where(sa.or_(*(change.is_not(None) for change in self.changes)))
+        """The rows that changed at or after a moment, oldest change first.
+
+        Rows that don't say when they changed come last, and each time: nobody can tell.
+        """
+        last = latest(self.changes)
+        statement = self.rows
         if moment is not None:
             bound = self._bound(moment)
-            statement = statement.where(sa.or_(*(change >= bound for change in self.changes)))
-        return statement.order_by(latest(self.changes), *self.order)
+            statement = statement.where(
+                sa.or_(*(change >= bound for change in self.changes), *self._timeless())
+            )
+        # Databases differ on where nulls stand, so it is said.
+        return statement.order_by(sa.case((last.is_(None), 1), else_=0), last, *self.order)
 
-    def timeless(self) -> sa.Select[Any]:
-        """The rows that don't say when they changed: nobody can tell, so they are read each time."""
-        return self.rows.where(*(change.is_(None) for change in self.changes)).order_by(*self.order)
+    def _timeless(self) -> list[Column]:
+        return [sa.and_(*(change.is_(None) for change in self.changes))]
 
     def _bound(self, moment: dt.datetime) -> sa.BindParameter[Any]:
         if self.as_text:
@@ -75,15 +97,18 @@ def build(
     changes: list[Column] = [own[stream.cursor]] if stream.cursor and stream.mode == "cursor" else []
     for alias, join in stream.join.items():
         beside = places[alias]
-        match = sa.and_(*(beside[theirs] == own[ours] for theirs, ours in join.on.items()))
+        match = sa.and_(*(beside[theirs] == _plain(ours, stream, places) for theirs, ours in join.on.items()))
         source = source.outerjoin(beside.table, match)
         if join.cursor and changes:
             changes.append(beside[join.cursor])
     scope = _scope(stream, own, units)
     if stream.via_case is not None:
         case, cases = mapping.streams[CASE_STREAM], places[CASE_ALIAS]
-        source = source.join(cases.table, cases[case_key(case)] == own[stream.via_case])
+        of_case = _plain(stream.via_case, stream, places)
+        source = source.join(cases.table, cases[case_key(case)] == of_case)
         scope += _scope(case, cases, units)
+        if stream.categories:
+            scope.append(cases[case_category(case)].in_(stream.categories))
         if stream.follow_case and case.cursor and changes:
             changes.append(cases[case.cursor])
     names = stream.sources()
@@ -98,7 +123,26 @@ def build(
         tuple(own[column] for column in stream.order),
         as_text=dialect == "sqlite" or isinstance(kind, sa.String),
         zoned=bool(getattr(kind, "timezone", False)),
+        tokens=_tokens(mapping, stream, places),
+        group=_group(mapping, own),
     )
+
+
+def _tokens(mapping: MappingFile, stream: StreamMapping, places: Mapping[str, Place]) -> tuple[Column, ...]:
+    """Return the change token of every table whose change brings a row; nothing unless each has one."""
+    wanted = mapping.change_token.upper()
+    if not wanted or stream.mode != "cursor":
+        return ()
+    aliases = ["", *(alias for alias, join in stream.join.items() if join.cursor)]
+    aliases += [CASE_ALIAS] if stream.via_case is not None and stream.follow_case else []
+    if any(wanted not in places[alias].columns for alias in aliases):
+        return ()
+    return tuple(places[alias][wanted].label(f"k{position}") for position, alias in enumerate(aliases))
+
+
+def _group(mapping: MappingFile, own: Place) -> Column | None:
+    known = mapping.token_partition.upper() in own.columns
+    return own[mapping.token_partition] if known else None
 
 
 def _scope(stream: StreamMapping, place: Place, units: Sequence[str]) -> list[Column]:
@@ -108,7 +152,13 @@ def _scope(stream: StreamMapping, place: Place, units: Sequence[str]) -> list[Co
         found.append(sa.or_(*(place[column].in_(units) for column in stream.scope)))
     for column, values in stream.exclude.items():
         found.append(sa.or_(place[column].is_(None), place[column].not_in(values)))
+    found += [place[column].in_(values) for column, values in stream.only.items()]
     return found
+
+
+def _plain(name: str, stream: StreamMapping, places: Mapping[str, Place]) -> Column:
+    alias, dot, column = name.partition(".")
+    return places[alias][column] if dot and alias in stream.join else places[""][name]
 
 
 def _shown(name: str, stream: StreamMapping, places: Mapping[str, Place]) -> Column:

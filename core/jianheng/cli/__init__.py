@@ -68,7 +68,8 @@ def _tell(error: Exception, *, as_json: bool) -> int:
     elif isinstance(error, SQLAlchemyError):
         error = store_error(error, "jianheng")
     elif isinstance(error, OSError):  # a full disk or a closed stream under what we print
-        error = StopError("cli-output-failed", told=error.strerror or type(error).__name__)
+        file = f" ({error.filename})" if error.filename else ""
+        error = StopError("cli-output-failed", told=f"{error.strerror or type(error).__name__}{file}")
         as_json = False
     if isinstance(error, JianhengError):
         print_problems(error.problems, as_json=as_json)

@@ -8,12 +8,15 @@ import click
 import sqlalchemy as sa
 
 from jianheng.cli.output import print_json, print_line, print_table
-from jianheng.cli.services import store_of
+from jianheng.cli.services import policy_of, store_of
 from jianheng.cli.session import Session, pass_session
+from jianheng.errors import JianhengError, StopError
 from jianheng.messages import text
 from jianheng.scoring.closing.adjustments import Adjustment, Adjustments, Moved, adjustments_of
+from jianheng.scoring.law.pack import Calendar
+from jianheng.scoring.law.period import period
 from jianheng.scoring.law.points import shown
-from jianheng.scoring.records.closed_periods import get_closed
+from jianheng.scoring.records.closed_periods import ClosedPeriod, find_closed, get_closed
 from jianheng.scoring.records.scope import read_facts
 
 SHOWN = 30
@@ -24,12 +27,12 @@ def command() -> click.Command:
     """Return the command."""
 
     @click.command("adjustments", help=text("cli-help-adjustments"))
-    @click.argument("period", metavar=text("cli-help-close-period"))
+    @click.argument("name", metavar=text("cli-help-close-period"))
     @click.option("--all", "everything", is_flag=True, help=text("cli-help-adjustments-all", count=SHOWN))
     @pass_session
-    def adjustments(session: Session, period: str, everything: bool) -> None:
+    def adjustments(session: Session, name: str, everything: bool) -> None:
         with connected(session) as (connection, office, policy):
-            closed = get_closed(connection, office, policy, period)
+            closed = closed_of(session, connection, office, policy, name)
             found = adjustments_of(connection, closed, read_facts(connection, office))
         if session.flags.json:
             print_json(adjustments_json(found))
@@ -48,6 +51,34 @@ def connected(session: Session) -> Iterator[tuple[sa.Connection, str, str]]:
             yield connection, session.deployment.office.code, session.deployment.policy.pack
     finally:
         store.dispose()
+
+
+def closed_of(
+    session: Session, connection: sa.Connection, office: str, policy: str, name: str
+) -> ClosedPeriod:
+    """Return a closed period by name.
+
+    Raises:
+        StopError: the name is no period, or the period is open.
+    """
+    found = find_closed(connection, office, policy, name)
+    if found is not None:
+        return found
+    try:
+        period(name)
+    except (
+        StopError
+    ):  # a name that is no year, half, quarter or month may be one that the policy's calendar has
+        period(name, _calendar(session))
+    return get_closed(connection, office, policy, name)
+
+
+def _calendar(session: Session) -> Calendar | None:
+    """Return the calendar of the policy; of one that cannot be loaded any more nothing is known."""
+    try:
+        return policy_of(session).file.calendar
+    except JianhengError:
+        return None
 
 
 def adjustments_json(found: Adjustments) -> dict[str, Any]:
@@ -97,14 +128,14 @@ def _moved_json(moved: Moved) -> dict[str, Any]:
 
 def tell_adjustments(found: Adjustments, most: int | None) -> None:
     """Print adjustments as tables; ``most`` lines, all when None."""
-    period = found.closed.period
+    name = found.closed.period
     if not found.lines and not found.totals:
-        print_line(text("adjust-none", period=period))
+        print_line(text("adjust-none", period=name))
         return
     told = {"count": len(found.lines), "people": len({each.person_key for each in found.totals})}
     difference = shown(sum(each.difference for each in found.lines))
     rule = text(f"adjust-rule-{found.closed.adjustments}")
-    print_line(text("adjust-head", period=period, rule=rule, difference=difference, **told))
+    print_line(text("adjust-head", period=name, rule=rule, difference=difference, **told))
     listed = found.lines if most is None else found.lines[:most]
     columns = ("kind", "person", "rule", "item", "case", "day", "was", "now", "difference")
     rows = [

@@ -4,12 +4,13 @@ from collections.abc import Sequence
 
 import click
 
-from jianheng.cli.compare import Contender, contender, in_force, print_block, snapshot_of
+from jianheng.cli.compare import Contender, contender, corrections_in, in_force, print_block, snapshot_of
 from jianheng.cli.output import print_json, print_line
 from jianheng.cli.services import office_of, store_of
 from jianheng.cli.session import Session, pass_session
 from jianheng.messages import text
 from jianheng.publish.backtest_blocks import backtest_json, sheets, totals
+from jianheng.publish.comparison_blocks import left_out_text
 from jianheng.scoring.comparison.backtest import Law, backtest, check_periods, laws_then
 from jianheng.scoring.law.period import period
 
@@ -35,6 +36,11 @@ def command() -> click.Command:
         then = _laws_then(session, now, names)
         lines = backtest(snapshot, tried.label, tried.policy, names, then, as_if=as_if)
         told = [text("compare-not-kept")]
+        told += [
+            left_out_text(corrections)
+            for each in lines
+            if (corrections := corrections_in(session, each.period)) is not None
+        ]
         if any(each.as_if for each in lines):
             told.append(text("backtest-as-if-notice", label=tried.label, since=tried.policy.file.since))
         if snapshot.incomplete:

@@ -8,14 +8,14 @@ from pathlib import Path
 import click
 import pyarrow as pa
 
-from jianheng.cli.compare import SHOWN, check_form, in_force, print_block, snapshot_of, write_whole
-from jianheng.cli.output import print_json, print_line
+from jianheng.cli.compare import SHOWN, check_form, corrections_in, in_force, print_block, snapshot_of
+from jianheng.cli.output import print_json, print_line, write_whole
 from jianheng.cli.session import Session, pass_session
 from jianheng.errors import FaultsError, StopError
 from jianheng.messages import text
 from jianheng.publish.block import Block
 from jianheng.publish.calibrate_blocks import calibration_json, loads, method_text, targets, types
-from jianheng.publish.comparison_blocks import summary
+from jianheng.publish.comparison_blocks import left_out_text, summary
 from jianheng.publish.comparison_json import comparison_json
 from jianheng.rules.workdays import read_calendar
 from jianheng.scoring.comparison.calibrate import Calibration, Method, calibrate
@@ -161,6 +161,9 @@ def _tell(
 ) -> None:
     members, names = snapshot.members[observed.period.id], snapshot.categories
     notices = [text("compare-not-kept")]
+    corrections = None if effect is None else corrections_in(session, observed.period)
+    if corrections is not None:
+        notices.append(left_out_text(corrections))
     if all(each.held is None for each in proposed):
         notices.append(text("calibrate-no-factor"))
     if snapshot.incomplete:

@@ -7,17 +7,18 @@ from pathlib import Path
 
 import click
 
-from jianheng.cli.adjustments import connected
-from jianheng.cli.output import print_json, print_line, print_table
+from jianheng.cli.adjustments import closed_of, connected
+from jianheng.cli.output import check_place, print_json, print_line, print_table, write_whole
 from jianheng.cli.services import last_period_of, office_of, policy_of, store_of
 from jianheng.cli.session import Session, pass_session
+from jianheng.cli.usage import parameter_name
 from jianheng.errors import StopError
 from jianheng.facts.time import SHANGHAI, wall_time
 from jianheng.messages import text
 from jianheng.scoring.closing.close import close_period
 from jianheng.scoring.closing.receipt import Receipt, broken_parts, read_receipt
 from jianheng.scoring.law.points import shown
-from jianheng.scoring.records.closed_periods import closed_periods, get_closed, receipt_text
+from jianheng.scoring.records.closed_periods import closed_periods, receipt_text
 from jianheng.scoring.records.scope import Subject
 from jianheng.store.engine import moment
 
@@ -44,6 +45,8 @@ def command() -> click.Command:
         output: Path | None,
         file: Path | None,
     ) -> None:
+        check_together()
+        check_place(output)
         if file is not None:
             verify(session, file)
         elif listing:
@@ -52,11 +55,39 @@ def command() -> click.Command:
             context = click.get_current_context()
             raise click.MissingParameter(ctx=context, param=context.command.params[0])
         elif show:
-            tell(session, kept_receipt(session, period), output)
+            receipt = kept_receipt(session, period)
+            write(output, receipt)
+            tell(session, receipt, output)
         else:
-            tell(session, close_one(session, period, by, waived), output)
+            receipt = close_one(session, period, by, waived)
+            try:
+                write(output, receipt)
+            except StopError as error:  # too late to undo: whoever reads this must know that it is closed
+                raise StopError("cli-receipt-unwritten", period=period, **error.problem.fields) from None
+            tell(session, receipt, output)
 
     return close
+
+
+ALONE = {"file": (), "listing": (), "show": ("period", "output")}
+"""What does something else than closing, with what it may be used with."""
+
+
+def check_together() -> None:
+    """Refuse options and a period that would have no effect.
+
+    Raises:
+        StopError: some do not go with what else is to be done.
+    """
+    context = click.get_current_context()
+    given = [each for each in context.command.params if context.params.get(str(each.name))]
+    for each in given:
+        if str(each.name) not in ALONE:
+            continue
+        others = [one for one in given if one is not each and str(one.name) not in ALONE[str(each.name)]]
+        if others:
+            told = {"given": parameter_name(each), "other": "、".join(map(parameter_name, others))}
+            raise StopError("cli-not-together", command=context.command_path, **told)
 
 
 def today() -> dt.date:
@@ -86,7 +117,7 @@ def _login() -> str:
 def kept_receipt(session: Session, period: str) -> Receipt:
     """Return the receipt of a closed period."""
     with connected(session) as (connection, office, policy):
-        closed = get_closed(connection, office, policy, period)
+        closed = closed_of(session, connection, office, policy, period)
         return read_receipt(receipt_text(connection, closed), f"closed_period {period}")
 
 
@@ -153,13 +184,14 @@ def _at(us: int) -> str:
     return wall_time(moment(us)).isoformat(sep=" ", timespec="seconds")
 
 
-def tell(session: Session, receipt: Receipt, output: Path | None) -> None:
-    """Print a receipt, or write it to a file."""
+def write(output: Path | None, receipt: Receipt) -> None:
+    """Write a receipt to a file, if one is named."""
     if output is not None:
-        try:
-            output.write_text(receipt.model_dump_json(indent=1), encoding="utf-8")
-        except OSError as error:
-            raise StopError("receipt-file", file=str(output), told=error.strerror or "") from None
+        write_whole(output, receipt.model_dump_json(indent=1).encode())
+
+
+def tell(session: Session, receipt: Receipt, output: Path | None) -> None:
+    """Print a receipt, and say in which file it stands."""
     if session.flags.json:
         print_json({"receipt": receipt.model_dump(mode="json")})
         return

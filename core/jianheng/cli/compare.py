@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from jianheng.cli.output import print_json, print_line, print_table
+from jianheng.cli.output import check_place, print_json, print_line, print_table, write_whole
 from jianheng.cli.services import office_of, policy_asked, policy_of, store_of
 from jianheng.cli.session import Session, pass_session
 from jianheng.errors import StopError
@@ -18,8 +18,9 @@ from jianheng.publish.comparison_details import details, entries
 from jianheng.publish.comparison_json import comparison_json
 from jianheng.scoring.comparison.compare import check_different, compare, side
 from jianheng.scoring.comparison.comparison import Comparison
+from jianheng.scoring.comparison.left_out import LeftOut, left_out
 from jianheng.scoring.kernel.directory import Member
-from jianheng.scoring.law.period import period
+from jianheng.scoring.law.period import Period, period
 from jianheng.scoring.law.policy import Policy
 from jianheng.scoring.records.scope import Subject
 from jianheng.scoring.records.snapshot import Snapshot, read_snapshot
@@ -113,22 +114,35 @@ def snapshot_of(session: Session, policy: Policy, periods: Sequence[str]) -> Sna
         store.dispose()
 
 
+def corrections_in(session: Session, window: Period) -> LeftOut | None:
+    """Return what corrects closed periods in a period of the deployment: no comparison has it."""
+    store = store_of(session)
+    try:
+        with store.connect() as connection:
+            return left_out(
+                connection, session.deployment.office.code, session.deployment.policy.pack, window
+            )
+    finally:
+        store.dispose()
+
+
 def comparisons(
     session: Session, a: Contender, b: Contender, asked: Sequence[str]
 ) -> tuple[Snapshot, list[Comparison]]:
     """Compare two policies, each within its own period of a name; by default the last configured one."""
-    check_different(a.label, a.policy, b.policy)
     names = list(dict.fromkeys(asked)) or [session.deployment.policy.periods[-1]]
+    windows = {name: [period(name, each.policy.file.calendar) for each in (a, b)] for name in names}
+    check_different(a.label, a.policy, b.policy)
     snapshot = snapshot_of(session, a.policy, names)
     found = []
     with session.progress() as bars:
         task = bars.add_task(text("cli-help-compare"), total=len(names))
         for name in names:
             sides = [
-                side(snapshot, each.policy, period(name, each.policy.file.calendar), each.label)
-                for each in (a, b)
+                side(snapshot, each.policy, window, each.label)
+                for each, window in zip((a, b), windows[name], strict=True)
             ]
-            found.append(compare(snapshot, sides[0], sides[1]))
+            found.append(compare(snapshot, sides[0], sides[1], corrections_in(session, sides[0].period)))
             bars.advance(task)
     return snapshot, found
 
@@ -181,13 +195,14 @@ def _notices(snapshot: Snapshot, found: Sequence[Comparison]) -> list[str]:
 
 
 def check_form(output: Path | None, forms: Sequence[str] = FORMS) -> None:
-    """Refuse a file that would be of no form we write, before anything is computed.
+    """Refuse a file that would be of no form we write or cannot stand there, before anything is computed.
 
     Raises:
-        StopError: its name ends otherwise.
+        StopError: its name ends otherwise, or it cannot be written.
     """
     if output is not None and output.suffix.lower() not in forms:
         raise StopError("compare-file-form", file=str(output), forms="、".join(forms))
+    check_place(output)
 
 
 def write_file(output: Path, snapshot: Snapshot, found: Sequence[Comparison]) -> None:
@@ -216,20 +231,3 @@ def write_file(output: Path, snapshot: Snapshot, found: Sequence[Comparison]) ->
         else:
             content = page(sections, told).encode()
     write_whole(output, content)
-
-
-def write_whole(file: Path, content: bytes) -> None:
-    """Write a file whole or not at all.
-
-    Raises:
-        StopError: it cannot be written.
-    """
-    draft = file.with_name(f".{file.name}.tmp")
-    try:
-        draft.write_bytes(content)
-        draft.replace(file)
-    except OSError as error:
-        draft.unlink(missing_ok=True)
-        raise StopError(
-            "compare-file-unwritable", file=str(file), told=error.strerror or type(error).__name__
-        ) from None

@@ -5,7 +5,7 @@ import click
 from jianheng.cli.output import print_json, print_table
 from jianheng.cli.session import Session, pass_session
 from jianheng.config import Deployment
-from jianheng.config.faults import nearest
+from jianheng.config.faults import likely
 from jianheng.config.layers import DEFAULT
 from jianheng.errors import StopError
 from jianheng.logs import redact_value
@@ -51,7 +51,7 @@ def _below(deployment: Deployment, key: str | None) -> dict[str, object]:
     if not below:
         tables = {name.rsplit(".", each)[0] for name in values for each in range(name.count(".") + 1)}
         raise StopError(
-            "config-no-such-value", file=str(deployment.file), key=key, nearest=nearest(key, tables)
+            "config-no-such-value", file=str(deployment.file), key=key, nearest=likely(key, tables)
         )
     return below
 

@@ -75,7 +75,7 @@ def go_on(session: Session, steps: "_Steps", folder: Path, days: int) -> None:
         raise StopError("demo-nothing-to-go-on", folder=str(folder))
     port = urlsplit(str(load_deployment(folder).sources["archive"].options["url"])).port or 0
     upstream = folder / "upstream"
-    steps.time("demo-pass-time", lambda: _simulate("pass-time", upstream, "--days", str(days)))
+    steps.time("demo-pass-time", lambda: _simulate("pass-time", upstream, "--days", str(days)), days=days)
     with _archive(upstream, port):
         _work(session, steps, folder)
 
@@ -93,9 +93,9 @@ def _work(session: Session, steps: "_Steps", folder: Path) -> None:
         steps.time("demo-push", lambda: _publish(inner, ["archive"], steps))
         best = _best(inner, told["score"][-1]["run_id"])
         explained = steps.time("demo-explain", lambda: explanation(inner, best))
+        if not steps.quiet:
+            print_tree(_one_case(inner, explained), most=None)
         told["publish"] = steps.time("demo-publish", lambda: _published(running))
-    if not steps.quiet:
-        print_tree(_one_case(inner, explained), most=None)
     (folder / "explain.json").write_text(
         json.dumps(explained, ensure_ascii=False, indent=1), encoding="utf-8"
     )
@@ -133,9 +133,9 @@ class _Steps:
             print_line("")
             print_line(f"■ {text(code, **fields)}")
 
-    def time(self, code: str, work: Callable[[], T]) -> T:
-        """Do a step and remember its time."""
-        self.say(code)
+    def time(self, code: str, work: Callable[[], T], **fields: object) -> T:
+        """Do a step under its heading and remember its time."""
+        self.say(code, **fields)
         begun = time.monotonic()
         done = work()
         taken = time.monotonic() - begun

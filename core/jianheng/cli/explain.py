@@ -7,10 +7,9 @@ from typing import Any
 import click
 
 from jianheng.cli.explain_tree import SHOWN_PER_RULE, print_tree
-from jianheng.cli.output import print_json, print_line
+from jianheng.cli.output import check_place, print_json, print_line, write_whole
 from jianheng.cli.services import laws_of, office_of, store_of
 from jianheng.cli.session import Session, pass_session
-from jianheng.errors import StopError
 from jianheng.messages import speaking, text
 from jianheng.scoring.explanation.asked import Asked
 from jianheng.scoring.explanation.explain import explain
@@ -69,13 +68,10 @@ def _write(
     session: Session, file: Path, person: str, period: str | None, asked: Mapping[str, str | None]
 ) -> None:
     """Write the explanation as a page, which is Chinese whatever the terminal speaks."""
+    check_place(file)
     with speaking("zh"):
         told = page(explanation(session, person, period, **asked))
-    try:
-        file.write_bytes(told.encode("utf-8", "replace"))
-    except OSError as error:
-        reason = error.strerror or type(error).__name__
-        raise StopError("explain-page-unwritable", file=str(file), told=reason) from None
+    write_whole(file, told.encode("utf-8", "replace"))
     if session.flags.json:
         print_json({"file": str(file)})
     else:

@@ -58,6 +58,8 @@ def _add_standing(tree: Tree, sheet: Told) -> None:
         if known
         else text("explain-no-grade", reason=reason)
     )
+    if grade["consequence"]:
+        branch.add(text("explain-consequence", told=grade["consequence"]))
     for band in grade["bands"]:
         bounds = "; ".join([band["words"], *([band["share"]["words"]] if "share" in band else [])])
         line = branch.add(text("explain-band", label=band["label"], bounds=bounds))

@@ -1,15 +1,18 @@
 """How commands print: tables for people, JSON for scripts, problems in four parts."""
 
+import errno
 import json
+import os
 import sys
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 
 import click
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from jianheng.errors import Problem
+from jianheng.errors import Problem, StopError
 from jianheng.logs import redact
 
 PIPED_WIDTH = 200
@@ -59,3 +62,45 @@ def print_problems(problems: Iterable[Problem], *, as_json: bool) -> None:
         return
     for each in problems:
         print_line(each.message().as_text(), err=True)
+
+
+def check_place(file: Path | None) -> None:
+    """Refuse a file that cannot be written where it is to stand, before anything is done for it.
+
+    Raises:
+        StopError: it is a folder, or its folder is not there or takes no files.
+    """
+    if file is None:
+        return
+    if not file.name or file.is_dir():
+        raise _unwritable(file, errno.EISDIR)
+    if not file.parent.is_dir():
+        raise _unwritable(file, errno.ENOENT)
+    if not os.access(file.parent, os.W_OK):
+        raise _unwritable(file, errno.EACCES)
+
+
+def write_whole(file: Path, content: bytes) -> None:
+    """Write a file whole or not at all.
+
+    Raises:
+        StopError: it cannot be written.
+    """
+    check_place(file)
+    draft = file.with_name(f".{file.name}.tmp")
+    try:
+        draft.write_bytes(content)
+        draft.replace(file)
+    except OSError as error:
+        draft.unlink(missing_ok=True)
+        raise unwritable(file, error) from None
+
+
+def unwritable(file: Path, error: OSError) -> StopError:
+    """Return why a file cannot be written, with its path."""
+    told = error.strerror or type(error).__name__
+    return StopError("cli-file-unwritable", file=str(error.filename or file), told=told)
+
+
+def _unwritable(file: Path, number: int) -> StopError:
+    return unwritable(file, OSError(number, os.strerror(number)))

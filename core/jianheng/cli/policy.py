@@ -6,10 +6,10 @@ from pathlib import Path
 
 import click
 
-from jianheng.cli.output import print_json, print_line, problem_json
+from jianheng.cli.output import check_place, print_json, print_line, problem_json, unwritable, write_whole
 from jianheng.cli.services import policy_asked, policy_named
 from jianheng.cli.session import Session, pass_session
-from jianheng.errors import FaultsError
+from jianheng.errors import FaultsError, StopError
 from jianheng.messages import text
 from jianheng.scoring.checking.examples import check_examples
 from jianheng.scoring.checking.notes import policy_notes
@@ -65,12 +65,13 @@ def _docs() -> click.Command:
     def docs(
         session: Session, pack: str | None, day: dt.datetime | None, form: str | None, output: Path | None
     ) -> None:
+        check_place(output)
         by_name = "html" if output is not None and output.suffix in {".html", ".htm"} else "markdown"
         page = law_page(policy_asked(session, pack), _day(day), form or by_name)
         if output is None:
             click.echo(page, nl=False)
         else:
-            output.write_text(page, encoding="utf-8")
+            write_whole(output, page.encode())
             print_line(str(output))
 
     return docs
@@ -78,16 +79,25 @@ def _docs() -> click.Command:
 
 def _new() -> click.Command:
     @click.command("new", help=text("cli-help-policy-new"))
-    @click.argument("folder", type=click.Path(path_type=Path), metavar=text("cli-help-policy-new-folder"))
+    @click.argument("folder", metavar=text("cli-help-policy-new-folder"))
     @click.option("--id", "pack_id", help=text("cli-help-policy-new-id"))
     @click.option("--extends", help=text("cli-help-policy-new-extends"))
     @pass_session
-    def new(session: Session, folder: Path, pack_id: str | None, extends: str | None) -> None:
-        parent = None if extends is None else policy_asked(session, extends)
-        files = write_new_pack(folder, pack_id or folder.resolve().name, parent)
+    def new(session: Session, folder: str, pack_id: str | None, extends: str | None) -> None:
+        if not folder.strip():  # a path that says nothing would be the current folder
+            raise StopError("policy-new-no-folder")
+        place = Path(folder)
+        parent = None if extends is None else policy_asked(session, extends, option="--extends")
+        made = [str(each) for each in (*reversed(place.parents), place) if not each.exists()]
+        try:
+            files = write_new_pack(place, place.resolve().name if pack_id is None else pack_id, parent)
+        except OSError as error:
+            raise unwritable(place, error) from None
         if session.flags.json:
-            print_json({"files": [str(each) for each in files]})
+            print_json({"folders": made, "files": [str(each) for each in files]})
             return
+        if made:
+            print_line(text("cli-policy-new-folders", folders="、".join(made)))
         for each in files:
             print_line(str(each))
         print_line(text("cli-policy-new", folder=folder))
@@ -106,10 +116,13 @@ def _schema() -> click.Command:
         if output is None:
             click.echo(json.dumps(wanted[name] if name else wanted, ensure_ascii=False, indent=2))
             return
-        output.mkdir(parents=True, exist_ok=True)
+        try:
+            output.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise unwritable(output, error) from None
         for each, told in wanted.items():
             file = output / f"{each}.schema.json"
-            file.write_text(json.dumps(told, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
+            write_whole(file, f"{json.dumps(told, ensure_ascii=False, indent=2)}\n".encode())
             print_line(str(file))
 
     return schema

@@ -5,14 +5,13 @@ from typing import Any
 
 import click
 
-from jianheng.cli.adjustments import connected
+from jianheng.cli.adjustments import closed_of, connected
 from jianheng.cli.exit_codes import ExitCode
 from jianheng.cli.output import print_json, print_line, print_problems
 from jianheng.cli.session import Session, pass_session
 from jianheng.errors import Problem, problem
 from jianheng.messages import text
 from jianheng.scoring.closing.reproduce import Difference, Reproduction, reproduce
-from jianheng.scoring.records.closed_periods import get_closed
 
 
 def command() -> click.Command:
@@ -30,7 +29,7 @@ def command() -> click.Command:
 def reproduction(session: Session, period: str) -> Reproduction:
     """Compute a closed period again; the pack need not be there any more."""
     with connected(session) as (connection, office, policy):
-        return reproduce(connection, get_closed(connection, office, policy, period))
+        return reproduce(connection, closed_of(session, connection, office, policy, period))
 
 
 def tell(session: Session, found: Reproduction) -> int:

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
+import click
 import sqlalchemy as sa
 
 from jianheng.cli.session import Session
@@ -91,8 +92,16 @@ def policy_named(registry: Registry, pack: str, layer: Path | None = None) -> Po
     return load_policy(folders[pack], folders.get, layer, registry.calendar_files())
 
 
-def policy_asked(session: Session, wanted: str | None, layer: Path | None = None) -> Policy:
+def policy_asked(
+    session: Session, wanted: str | None, layer: Path | None = None, *, option: str = ""
+) -> Policy:
     """Load a pack by name or by folder, or the deployment's; what a folder extends may stand beside it.
+
+    Args:
+        session: whose deployment and registry.
+        wanted: what was typed; None for the deployment's own.
+        layer: the office's own layer, to lie over it.
+        option: the option behind which it was typed, if it was.
 
     Raises:
         StopError: it is neither.
@@ -104,7 +113,9 @@ def policy_asked(session: Session, wanted: str | None, layer: Path | None = None
     installed = session.registry.policy_folders()
     if not (folder / "policy.toml").is_file():
         if wanted not in installed:
-            raise StopError("policy-not-found", pack=wanted, where=text("cli-where-command"))
+            command = click.get_current_context().command_path
+            typed = " ".join(each for each in (command, option, f'"{wanted}"') if each)
+            raise StopError("policy-not-found", pack=wanted, where=typed)
         return policy_named(session.registry, wanted, layer)
 
     def find(name: str) -> Path | None:

@@ -31,10 +31,11 @@ from jianheng.config import (
     pseudonyms,
     resolve_secrets,
 )
-from jianheng.config.faults import nearest
+from jianheng.config.faults import likely, nearest
 from jianheng.contract import AdapterContext, Secret, Source, Target
 from jianheng.errors import FaultsError, Problem, StopError, problem
 from jianheng.logs import configure_logs, get_log
+from jianheng.messages import text
 from jianheng.registry import Plugin, Registry, discover
 
 CONFIG_VARIABLE = "JIANHENG_CONFIG"
@@ -181,8 +182,8 @@ def open_target(session: Session, name: str, *, timeout_s: float | None = None) 
 
 def _use(uses: Mapping[str, Use], kind: str, name: str) -> Use:
     if name not in uses:
-        known = ", ".join(sorted(uses)) or "—"
-        raise StopError("cli-no-such-use", kind=kind, name=name, nearest=nearest(name, uses), known=known)
+        word = text(f"cli-kind-{kind.removesuffix('s')}")
+        raise StopError("cli-no-such-use", kind=kind, kind_name=word, name=name, nearest=likely(name, uses))
     return uses[name]
 
 
@@ -246,8 +247,7 @@ def _unknown_streams(deployment: Deployment, name: str, use: SourceUse, plugin: 
             path=f"sources.{name}.streams",
             stream=stream,
             adapter=plugin.id,
-            nearest=nearest(stream, plugin.streams),
-            known=", ".join(plugin.streams),
+            nearest=likely(stream, plugin.streams),
         )
         for stream in use.streams or ()
         if stream not in plugin.streams

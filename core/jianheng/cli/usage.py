@@ -2,7 +2,7 @@
 
 import click
 
-from jianheng.config.faults import nearest
+from jianheng.config.faults import likely
 from jianheng.errors import StopError
 from jianheng.messages import text
 
@@ -17,12 +17,12 @@ def usage_problem(error: click.ClickException) -> StopError:
     if isinstance(error, click.NoSuchOption | click.exceptions.NoSuchCommand):
         return _unknown(error, command)
     if isinstance(error, click.MissingParameter):
-        return StopError("cli-missing", command=command, parameter=_name(error.param))
+        return StopError("cli-missing", command=command, parameter=parameter_name(error.param))
     if isinstance(error, click.BadOptionUsage):
         return StopError("cli-option-value", command=command, option=error.option_name)
     if isinstance(error, click.BadParameter):
         return StopError(
-            "cli-bad-value", command=command, parameter=_name(error.param), wanted=_wanted(error)
+            "cli-bad-value", command=command, parameter=parameter_name(error.param), wanted=_wanted(error)
         )
     if context is not None and EXTRA in error.format_message():
         return StopError(
@@ -33,15 +33,12 @@ def usage_problem(error: click.ClickException) -> StopError:
 
 def _unknown(error: click.NoSuchOption | click.exceptions.NoSuchCommand, command: str) -> StopError:
     if isinstance(error, click.NoSuchOption):
-        likely = nearest(error.option_name, _options(error.ctx))
-        return StopError("cli-unknown-option", command=command, option=error.option_name, nearest=likely)
+        near = likely(error.option_name, _options(error.ctx))
+        return StopError("cli-unknown-option", command=command, option=error.option_name, nearest=near)
     group = error.ctx.command if error.ctx is not None else None
     names = sorted(group.commands) if isinstance(group, click.Group) else []
-    likely = nearest(error.command_name, names)
-    known = ", ".join(names)
-    return StopError(
-        "cli-unknown-command", command=command, name=error.command_name, nearest=likely, known=known
-    )
+    near = likely(error.command_name, names)
+    return StopError("cli-unknown-command", command=command, name=error.command_name, nearest=near)
 
 
 def _options(context: click.Context | None) -> list[str]:
@@ -50,7 +47,8 @@ def _options(context: click.Context | None) -> list[str]:
     return [name for each in context.command.params for name in (*each.opts, *each.secondary_opts)]
 
 
-def _name(parameter: click.Parameter | None) -> str:
+def parameter_name(parameter: click.Parameter | None) -> str:
+    """Return what a parameter is called on the command line."""
     if parameter is None:
         return "—"
     if isinstance(parameter, click.Option):

@@ -1,7 +1,7 @@
 """Faults of configuration files as problems a person can act on."""
 
 import difflib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any, get_args, get_origin
 
@@ -9,7 +9,7 @@ from pydantic import BaseModel, ValidationError
 
 from jianheng.errors import Problem, problem
 from jianheng.logs import is_sensitive_key, redact
-from jianheng.messages import text
+from jianheng.messages import some_of, text
 
 SHOWN = 40
 """How much of a wrong value is repeated in a message."""
@@ -32,6 +32,12 @@ def nearest(word: str, known: Iterable[str]) -> str:
     """Return the known name most like a word, or a dash when none is like it."""
     found = difflib.get_close_matches(word, sorted(known), n=1, cutoff=0.5)
     return found[0] if found else "—"
+
+
+def likely(word: str, known: Collection[str]) -> str:
+    """Return the known name most like a word, or where none is like it some of those there are."""
+    near = nearest(word, known)
+    return some_of(sorted(known)) if near == "—" else near
 
 
 def type_word(value: object) -> str:

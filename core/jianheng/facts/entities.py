@@ -5,7 +5,17 @@ department ``unit_code-department_code``; a staff number alone never identifies 
 """
 
 from jianheng.facts.appraisal import FINDING, PERSONNEL_RECORD, RATING
+from jianheng.facts.casework import (
+    CLUE_TRANSFER,
+    DEFENCE_REQUEST,
+    DISCLOSURE,
+    ELECTRONIC_FILE,
+    PROPERTY_ITEM,
+    SUGGESTION,
+    SUPERVISION_ACT,
+)
 from jianheng.facts.entity import Column, Entity
+from jianheng.facts.suspects import COERCIVE_MEASURE, ORGANISATION_SUSPECT, SUSPECT
 
 ROLES = ("quota_prosecutor", "prosecutor_assistant", "clerk", "judicial_admin", "other")
 """案件中的角色: 员额检察官, 检察官助理, 书记员, 司法行政人员, 其他."""
@@ -99,6 +109,35 @@ HANDLING_UNIT_MEMBER = Entity(
     ),
 )
 
+HANDLING_UNIT = Entity(
+    "handling_unit",
+    "办案单元",
+    "一个办案单元一行",
+    (
+        Column("handling_unit_key", "办案单元键", required=True),
+        Column("unit_code", "单位编码", "code", required=True, ref="unit"),
+        Column("department_key", "部门键", ref="department"),
+        Column("name", "办案单元名称"),
+        Column("kind", "办案单元类型", "code", allowed=("sole", "team")),
+        Column("head_key", "负责人", ref="person"),
+    ),
+)
+
+ROLE_ASSIGNMENT = Entity(
+    "role_assignment",
+    "角色分配",
+    "一人在一个部门的一个系统角色一行",
+    (
+        Column("assignment_key", "分配键", required=True),
+        Column("unit_code", "单位编码", "code", required=True, ref="unit"),
+        Column("department_key", "部门键", ref="department"),
+        Column("person_key", "人员键", required=True, ref="person"),
+        Column("role_code", "角色编码", "code", required=True),
+        Column("role_name", "角色名称"),
+        Column("leader_key", "直接领导", ref="person"),
+    ),
+)
+
 CASE = Entity(
     "case",
     "案件",
@@ -121,15 +160,23 @@ CASE = Entity(
         Column("status", "案件状态", "code", allowed=("accepted", "in_hand", "concluded", "archived")),
         Column("current_stage", "当前阶段"),
         Column("warning_state", "预警状态", "code"),
+        Column("custody_warning_state", "羁押预警状态", "code"),
+        Column("monitoring_state", "流程监控状态", "code"),
         Column("risk_level", "风险等级", "code"),
+        Column("investigating_organ", "侦查机关代码", "code"),
+        Column("transferring_unit", "移送单位代码", "code"),
+        Column("transfer_document_no", "移送文书文号"),
         Column("charge_code", "移送案由代码", "code"),
         Column("charge_name", "移送案由"),
+        Column("other_charges", "移送其他案由代码(多值)"),
         Column("transfer_opinion", "移送意见代码", "code"),
         Column("case_source", "案件来源代码", "code"),
+        Column("origin_stage", "原案所处诉讼阶段代码", "code"),
         Column("is_foreign_related", "是否涉外案件", "boolean"),
         Column("is_supervised", "是否督办案件", "boolean"),
         Column("is_watched", "是否关注案件", "boolean"),
         Column("is_assigned", "是否交办案件", "boolean"),
+        Column("is_campaign", "是否专项活动", "boolean"),
         Column("plea_suggested", "侦查机关是否建议适用认罪认罚", "boolean"),
         Column("attributes", "其他属性", "attributes"),
     ),
@@ -146,6 +193,10 @@ CASE_OUTCOME = Entity(
         Column("decided_on", "审结日期", "date"),
         Column("result_code", "处理结果代码", "code"),
         Column("result_name", "处理结果"),
+        Column("nature", "案件性质代码", "code"),
+        Column("matter", "申诉类别代码", "code"),
+        Column("decisions", "决定情况代码(多值)"),
+        Column("withdrawn_on", "撤回日期", "date"),
     ),
     business_time="decided_on",
 )
@@ -163,27 +214,6 @@ PARTICIPATION = Entity(
         Column("share", "约定份额", "decimal"),
         Column("valid_from", "起", "date"),
         Column("valid_to", "止", "date"),
-    ),
-)
-
-SUSPECT = Entity(
-    "suspect",
-    "犯罪嫌疑人",
-    "一案一名嫌疑人一行",
-    (
-        Column("suspect_key", "嫌疑人键", required=True),
-        Column("case_no", "部门受案号", required=True, ref="case", strict=True),
-        Column("suspect_no", "嫌疑人编号", required=True),
-        Column("pseudonym", "化名", privacy="party"),
-        Column("gender", "性别", "code"),
-        Column("age_at_offence", "作案时年龄", "integer"),
-        Column("at_large", "是否在逃", "boolean"),
-        Column("is_principal", "是否主犯", "boolean"),
-        Column("arrest_result", "审查逮捕处理结果代码", "code"),
-        Column("arrest_decided_on", "审查逮捕审结日期", "date"),
-        Column("prosecution_result", "审查起诉处理情况代码", "code"),
-        Column("prosecution_withdrawn_on", "撤回起诉日期", "date"),
-        Column("first_judgment", "一审宣告刑代码", "code"),
     ),
 )
 
@@ -330,16 +360,27 @@ ENTITIES: dict[str, Entity] = {
         DEPARTMENT,
         PERSON,
         POSTING,
+        ROLE_ASSIGNMENT,
+        HANDLING_UNIT,
         HANDLING_UNIT_MEMBER,
         CODE,
         CASE,
         CASE_OUTCOME,
         PARTICIPATION,
         SUSPECT,
+        ORGANISATION_SUSPECT,
+        COERCIVE_MEASURE,
         CASE_LINK,
         DOCUMENT,
         APPROVAL,
         EVENT,
+        SUPERVISION_ACT,
+        SUGGESTION,
+        CLUE_TRANSFER,
+        DEFENCE_REQUEST,
+        PROPERTY_ITEM,
+        DISCLOSURE,
+        ELECTRONIC_FILE,
         ARCHIVE_VOLUME,
         PERSONNEL_RECORD,
         DECLARATION,

@@ -7,7 +7,7 @@ why it matters, what to do); a label is one line per language.
 
 import string
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -117,3 +117,10 @@ def message(code: str, fields: Mapping[str, object]) -> Message:
 def text(code: str, **fields: object) -> str:
     """Return a one-line label in the language in force; KeyError when nobody declared it."""
     return _Forgiving().vformat(cast("str", entry(code)[language()]), (), fields)
+
+
+def some_of(names: Iterable[str], most: int = 10) -> str:
+    """Return names to choose from: the first few, and how many more there are; a dash where there are none."""
+    listed = list(names)
+    told = "、".join(listed[:most]) if language() == "zh" else ", ".join(listed[:most])
+    return text("names-more", names=told, count=len(listed) - most) if len(listed) > most else told or "—"

@@ -29,7 +29,7 @@ def totals(lines: Iterable[PeriodLine]) -> Block:
         )
         for each in lines
     ]
-    told = heads("period", "people", "cases", "entries", "points", "provisional", "withheld", "in-force")
+    told = heads("period", "people", "cases", "lines", "points", "provisional", "withheld", "in-force")
     return Block("totals", text("backtest-totals"), told, rows)
 
 

@@ -8,6 +8,7 @@ from jianheng.messages import text
 from jianheng.publish.block import Block, Cell, Points, nearest_points, points_or_none
 from jianheng.scoring.comparison.comparison import Comparison, Move, SheetComparison, Shift
 from jianheng.scoring.comparison.distribution import Distribution
+from jianheng.scoring.comparison.left_out import LeftOut
 from jianheng.scoring.indicators.outcome import Standing, reason_text
 from jianheng.scoring.kernel.directory import Member
 from jianheng.scoring.law.points import shown
@@ -36,11 +37,21 @@ def notices(comparison: Comparison, snapshot: Snapshot) -> list[str]:
             for end in ("start", "end")
         }
         told.append(text("compare-windows", **windows))
+    if comparison.left_out is not None:
+        told.append(left_out_text(comparison.left_out))
     if snapshot.incomplete:
         told.append(text("notice-incomplete", sources="、".join(snapshot.incomplete)))
     if not comparison.moved:
         told.append(text("compare-nobody-moves"))
     return told
+
+
+def left_out_text(corrections: LeftOut) -> str:
+    """Return which corrections of closed periods are not compared, and why."""
+    told = {"period": corrections.period, "corrects": "、".join(corrections.corrects)}
+    if corrections.entries is None:
+        return text("compare-left-out-unknown", **told)
+    return text("compare-left-out", **told, count=corrections.entries, points=shown(corrections.points))
 
 
 def overview(comparison: Comparison) -> Block:
@@ -56,7 +67,7 @@ def overview(comparison: Comparison) -> Block:
     ]
     rows += [
         _row(name, [getattr(totals, name) for _, totals in sides])
-        for name in ("people", "cases", "entries", "uncounted")
+        for name in ("people", "cases", "entries", "uncounted", "others")
     ]
     for name in ("points", "provisional", "withheld"):
         before, after = (getattr(totals, name) for _, totals in sides)

@@ -6,12 +6,13 @@ from typing import Any
 
 from jianheng.scoring.comparison.comparison import Comparison, Move, SheetComparison, Side
 from jianheng.scoring.comparison.distribution import Distribution
+from jianheng.scoring.comparison.left_out import LeftOut
 from jianheng.scoring.indicators.outcome import Standing
 from jianheng.scoring.kernel.directory import Member
 from jianheng.scoring.law.exact import exact_text
 from jianheng.scoring.law.points import SCALE, shown
 
-_TOTALS = ("people", "cases", "entries", "uncounted")
+_TOTALS = ("people", "cases", "entries", "uncounted", "others")
 _SUMS = ("points", "provisional", "withheld")
 _FIGURES = ("mean", "least", "first_quartile", "median", "third_quartile", "most")
 
@@ -43,7 +44,16 @@ def comparison_json(comparison: Comparison, members: Mapping[str, Member]) -> di
             for each in comparison.rules
         ],
         "entries": comparison.lines.num_rows,
+        "left_out": _left_out(comparison.left_out),
     }
+
+
+def _left_out(corrections: LeftOut | None) -> dict[str, Any] | None:
+    """Return the corrections of closed periods that are on neither side; ``entries`` None where not yet known."""
+    if corrections is None:
+        return None
+    points = None if corrections.entries is None else shown(corrections.points)
+    return {"corrects": list(corrections.corrects), "entries": corrections.entries, "points": points}
 
 
 def side_json(side: Side) -> dict[str, Any]:

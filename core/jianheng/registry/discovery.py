@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from jianheng.boundary import Boundary
-from jianheng.config.faults import nearest
+from jianheng.config.faults import likely
 from jianheng.config.layers import read_toml
 from jianheng.contract import SUPPORTED_CONTRACTS
 from jianheng.errors import Problem, StopError, problem
@@ -76,12 +76,12 @@ def unknown_names(
     found = {each.distribution for each in plugins}
     return (
         *(
-            problem("plugin-allow-unknown", name=name, nearest=nearest(name, found))
+            problem("plugin-allow-unknown", name=name, nearest=likely(name, found))
             for name in allow
             if _normal(name) not in found
         ),
         *(
-            problem("plugin-disable-unknown", name=name, nearest=nearest(name, ids))
+            problem("plugin-disable-unknown", name=name, nearest=likely(name, ids))
             for name in disable
             if name not in ids
         ),

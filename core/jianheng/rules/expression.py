@@ -11,23 +11,27 @@ does not exist is an error with the nearest one named. Domain functions:
 - ``has_documents('a|b', 'c')``, ``missing_documents(...)``: the case has every one / lacks at least one of a
   set; ``|`` separates alternatives.
 - ``has_event('kind', ...)``: the case has an event of any of these kinds.
+- ``has('entity', condition)``: the case has a record of an entity (``suspect``, ``finding``, ...) that meets the
+  condition over that record's own columns; of ``case_link``, a link that leads from this case.
+- ``latest('entity', column, condition)``: the latest day in a column of such records; empty where there are none.
 - ``linked(condition)``, ``linked(condition, 'chain')``: a linked case, in either direction, meets the
   condition; one step, or any number of steps.
 - ``linked_suspect(condition)``: the same for the same suspect (by ``suspect_no``) in a linked case.
 - ``workdays_between(a, b)``: working days after ``a`` up to and with ``b``; negative where ``b`` is earlier.
 - ``days_between(a, b)``: days from ``a`` to ``b``.
-- ``months(column)``: months of a sentence told as ``3年6个月``, ``有期徒刑10个月``, ``P3Y6M`` or ``42``; empty
-  where it is told otherwise.
+- ``months(column)``: months of a sentence told as ``有期徒刑三年六个月``, ``10个月``, ``P3Y6M`` or ``42``; empty where
+  nothing or no length is told (``无期徒刑``).
+- ``term(column)``: what kind of sentence a text tells: ``fixed``, ``none`` or ``unreadable``.
 - ``role_on(person, day)``, ``post_level_on(...)``, ``class_on(...)``: what the person's posting of that day says.
 - ``parameter('group.name')``: the number in force on the item's day.
 - ``listed(column, 'group.name')``: the code is in the list in force on the item's day.
 
-A function that cannot answer (a day outside the working calendar, a parameter without a value) stops the
-rule; ``and``, ``or`` and ``case`` are read from left to right, so a condition before it can keep it from
-being asked.
+A function that cannot answer (a day outside the working calendar, a parameter without a value, a sentence that
+cannot be read) stops the rule; ``and``, ``or`` and ``case`` are read from left to right, so a condition before it
+can keep it from being asked.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,9 +41,19 @@ from sqlglot.errors import SqlglotError
 
 from jianheng.errors import Problem, problem
 from jianheng.rules.catalogues import nearest
-from jianheng.rules.functions import MAKERS, OUTERMOST, can_fail, days_from
-from jianheng.rules.kinds import DAYS, OF_FUNCTION, Kind, alike, is_day, is_moment, kind_of, kind_word
+from jianheng.rules.failing import can_fail
+from jianheng.rules.functions import MAKERS, OUTERMOST, days_from
+from jianheng.rules.kinds import DAYS, OF_FUNCTION, Kind, kind_of, settled_kind
 from jianheng.rules.place import Context, Place, Span
+from jianheng.rules.unlike import (
+    check_branches,
+    check_compared,
+    check_is,
+    check_number,
+    check_sum,
+    check_truth,
+    condition_of,
+)
 from jianheng.rules.views import View, view
 
 __all__ = ["FUNCTIONS", "Compiled", "Context", "Span", "compile_expression", "compile_over"]
@@ -123,7 +137,7 @@ def compile_over(text: str, over: View, where: str, context: Context = _NOWHERE)
         if place.problems:
             return place.problems
         sql = made.sql(dialect="duckdb", comments=False)
-        return Compiled(sql, parsed[0], kind_of(parsed[0], over), can_fail(made))
+        return Compiled(sql, parsed[0], settled_kind(parsed[0], over), can_fail(made))
     except SqlglotError as error:
         return syntax(str(error).splitlines()[0])
     except RecursionError:
@@ -141,22 +155,74 @@ def _compile(node: exp.Expr, place: Place) -> exp.Expr:  # noqa: PLR0911 one for
         return place.column(node)
     if isinstance(node, exp.And | exp.Or):
         return _in_order(node, place)
-    if isinstance(node, exp.Add | exp.Sub):
+    if isinstance(node, exp.Add | exp.Sub | exp.Mul | exp.Neg):
         return _sum(node, place)
     if isinstance(node, _COMPARISONS):
         return _comparison(node, place)
-    if isinstance(node, exp.Case) and node.this is not None:
-        _check_compared(node.this, [each.this for each in node.args.get("ifs", [])], node, place)
-    return _parts(node, place)
+    if isinstance(node, exp.Case | exp.Coalesce):
+        return _choice(node, place)
+    return _plain(node, place)
 
 
-def _parts(node: exp.Expr, place: Place) -> exp.Expr:
+def _plain(node: exp.Expr, place: Place) -> exp.Expr:
+    """Compile what stands for itself, and the forms that only ask for one kind."""
+    if isinstance(node, exp.If) and not isinstance(node.parent, exp.Case):
+        return place.refuse("rule-not-allowed", what=node.sql(dialect="duckdb"))
+    if isinstance(node, exp.Not):
+        return exp.Not(this=condition_of(node.this, place))
+    if isinstance(node, exp.Literal) and not node.is_string:
+        check_number(node, place)
+    made, sound = _parts(node, place)
+    if isinstance(node, exp.Is) and sound and not check_is(node, place):
+        return place.refuse("rule-not-allowed", what=node.sql(dialect="duckdb"))
+    return made
+
+
+def _choice(node: exp.Case | exp.Coalesce, place: Place) -> exp.Expr:
+    """Values of which one is given: all of one kind, and days written out as days."""
+    made, sound = _parts(node, place)
+    if not sound:
+        return made
+    if isinstance(node, exp.Case):
+        asked = [each.this for each in node.args["ifs"]]
+        if node.this is not None:
+            check_compared(node.this, asked, node, place)
+        else:
+            for each in asked:
+                check_truth(each, place)
+    check_branches(_given(node), node, place)
+    day = next((kind for each in _given(node) if (kind := kind_of(each, place.over)) in DAYS), None)
+    if day is not None:
+        _as_days(_given(made), day)
+    return made
+
+
+def _given(node: exp.Expr) -> list[exp.Expr]:
+    """Return the values of which ``case`` or ``coalesce`` gives one."""
+    if isinstance(node, exp.Case):
+        default = node.args.get("default")
+        return [each.args["true"] for each in node.args["ifs"]] + ([] if default is None else [default])
+    return [node.this, *node.expressions]
+
+
+def _as_days(compiled: Iterable[exp.Expr | None], kind: Kind) -> None:
+    """Turn the texts that are written out among some parts of a compiled form into the days they mean."""
+    for literal in compiled:
+        if isinstance(literal, exp.Literal) and literal.is_string:
+            literal.replace(exp.cast(literal.copy(), "DATE" if kind == "day" else "TIMESTAMP"))
+
+
+def _parts(node: exp.Expr, place: Place) -> tuple[exp.Expr, bool]:
+    """Return a form with its parts compiled, and whether nothing is wrong with any of them."""
+    noted = len(place.problems)
+
     def part(value: Any) -> Any:
         if isinstance(value, list):
             return [part(each) for each in value]
         return _compile(value, place) if isinstance(value, exp.Expr) else value
 
-    return type(node)(**{name: part(value) for name, value in node.args.items()})
+    made = type(node)(**{name: part(value) for name, value in node.args.items()})
+    return made, len(place.problems) == noted
 
 
 def _function(node: exp.Expr, place: Place) -> exp.Expr:
@@ -174,7 +240,7 @@ def _function(node: exp.Expr, place: Place) -> exp.Expr:
 
 def _in_order(node: exp.And | exp.Or, place: Place) -> exp.Expr:
     """Keep what may fail from being asked where what stands before it has decided: engines reorder conditions."""
-    parts = [_compile(each, place) for each in _joined(node, type(node))]
+    parts = [condition_of(each, place) for each in _joined(node, type(node))]
     joined = exp.and_(*parts) if isinstance(node, exp.And) else exp.or_(*parts)
     if not any(can_fail(each) for each in parts[1:]):
         return joined
@@ -201,16 +267,24 @@ def _joined(node: exp.Expr, form: type[exp.Expr]) -> Iterator[exp.Expr]:
 
 def _sum(node: exp.Expr, place: Place) -> exp.Expr:
     """Sums of days: engines disagree on what a day less a day is, and on a moment and a number of days."""
+    made, sound = _parts(node, place)
+    if sound:
+        check_sum(node, place)
+    if not isinstance(node, exp.Add | exp.Sub):
+        return made
     left, right = kind_of(node.this, place.over), kind_of(node.expression, place.over)
-    made = _parts(node, place)
     if isinstance(node, exp.Sub) and left in DAYS and right in DAYS:
         return days_from(_as_day(made.expression, right), _as_day(made.this, left))
-    made.set("this", _as_day(made.this, left))
-    made.set("expression", _as_day(made.expression, right))
+    if left in DAYS or right in DAYS:
+        made.set("this", _as_day(made.this, left))
+        made.set("expression", _as_day(made.expression, right))
     return made
 
 
 def _as_day(compiled: exp.Expr, kind: Kind | None) -> exp.Expr:
+    """Return a part of a sum of days as a day, or as the number of days that every engine adds to one."""
+    if kind == "number" and not isinstance(compiled, exp.Literal):
+        return exp.cast(exp.paren(compiled), "INT")
     return exp.cast(compiled, "DATE") if kind == "moment" else compiled
 
 
@@ -219,44 +293,15 @@ def _comparison(node: exp.Expr, place: Place) -> exp.Expr:
         others = [node.args["low"], node.args["high"]]
     else:
         others = node.expressions if isinstance(node, exp.In) else [node.expression]
-    _check_compared(node.this, others, node, place)
+    made, sound = _parts(node, place)
+    if sound:
+        check_compared(node.this, others, node, place)
     kinds = [kind_of(each, place.over) for each in (node.this, *others)]
-    made = _parts(node, place)
     day = next((kind for kind in kinds if kind in DAYS), None)
     if day is None:
         return made
-    for literal in [
-        made.this,
-        *made.args.get("expressions", []),
-        *map(made.args.get, ("expression", "low", "high")),
-    ]:
-        if isinstance(literal, exp.Literal) and literal.is_string:
-            literal.replace(exp.cast(literal.copy(), "DATE" if day == "day" else "TIMESTAMP"))
+    _as_days(
+        [made.this, *made.args.get("expressions", []), *map(made.args.get, ("expression", "low", "high"))],
+        day,
+    )
     return made
-
-
-def _check_compared(left: exp.Expr, others: list[exp.Expr], node: exp.Expr, place: Place) -> None:
-    """Note what can never be equal: unlike kinds, texts that are no day, codes of no catalogue."""
-    kind = kind_of(left, place.over)
-    for other in others:
-        against = kind_of(other, place.over)
-        if kind is not None and against is not None and not alike(kind, against):
-            words = {"one": kind_word(kind), "other": kind_word(against)}
-            place.refuse("rule-unlike", what=node.sql(dialect="duckdb"), **words)
-        for one, text in ((kind, other), (against, left)):
-            _check_literal(one, text, node, place)
-        for of, text in ((place.origin(left), other), (place.origin(other), left)):
-            if not isinstance(node, exp.Between):
-                place.check_code(of, text)
-
-
-def _check_literal(kind: Kind | None, other: exp.Expr, node: exp.Expr, place: Place) -> None:
-    if not isinstance(other, exp.Literal) or not other.is_string or kind is None or kind == "text":
-        return
-    if kind in DAYS:
-        if not (is_day if kind == "day" else is_moment)(str(other.this)):
-            place.refuse("rule-no-such-day", text=str(other.this))
-    else:
-        place.refuse(
-            "rule-unlike", what=node.sql(dialect="duckdb"), one=kind_word(kind), other=kind_word("text")
-        )

@@ -6,43 +6,23 @@ None of them can multiply rows: what looks at other records is ``EXISTS`` or a s
 import re
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
+from typing import TypeGuard
 
 from sqlglot import exp
 
 from jianheng.facts.entities import ENTITIES
 from jianheng.rules.catalogues import CATALOGUES, codes_above, codes_of, nearest
-from jianheng.rules.kinds import DAYS, is_day, kind_of, kind_word
+from jianheng.rules.failing import fails, told
+from jianheng.rules.kinds import DAYS, is_day, kind_of, kind_word, settled_kind
 from jianheng.rules.place import POSTING_FUNCTIONS, Context, Place, Span
-from jianheng.rules.views import view
+from jianheng.rules.terms import make_months, make_term
+from jianheng.rules.unlike import condition_of
+from jianheng.rules.views import records, view
 
 OUTERMOST = "t"
 """The alias of the record that an item is made of."""
 
-_SENTENCE_TEXT = r"^(有期徒刑|拘役|管制)?([0-9]{1,3}年零?)?([0-9]{1,4}个?月)?$"
-_SENTENCE_ISO = r"^P([0-9]{1,3}Y)?([0-9]{1,4}M)?$"
-
 Arguments = list[exp.Expr]
-
-
-def fails(told: exp.Expr) -> exp.Expr:
-    """Return the expression that stops the statement and tells why; only ever reached through CASE or COALESCE."""
-    return exp.Anonymous(this="ERROR", expressions=[told])
-
-
-def can_fail(compiled: exp.Expr) -> bool:
-    """Return whether a compiled part may stop the statement."""
-    return any(str(each.this) == "ERROR" for each in compiled.find_all(exp.Anonymous))
-
-
-def _told(*parts: str | exp.Expr) -> exp.Expr:
-    shown = [
-        exp.Literal.string(part) if isinstance(part, str) else exp.cast(part.copy(), "VARCHAR")
-        for part in parts
-    ]
-    told: exp.Expr = shown[0]
-    for part in shown[1:]:
-        told = exp.DPipe(this=told, expression=part)
-    return told
 
 
 def _texts(arguments: Sequence[exp.Expr]) -> list[str]:
@@ -52,9 +32,14 @@ def _texts(arguments: Sequence[exp.Expr]) -> list[str]:
     return [str(each.this) for each in arguments]
 
 
+def _is_text(node: exp.Expr, place: Place) -> TypeGuard[exp.Column]:
+    """Return whether an argument is a column that may hold codes."""
+    return isinstance(node, exp.Column) and kind_of(node, place.over) in {"text", None}
+
+
 def _prefix(place: Place, arguments: Arguments) -> exp.Expr:
     starts = _texts(arguments[1:])
-    if not starts or not isinstance(arguments[0], exp.Column):
+    if not starts or not _is_text(arguments[0], place):
         return place.wrong_arguments("prefix")
     column = place.column(arguments[0])
     of = place.origin(arguments[0])
@@ -73,7 +58,7 @@ _LONG_CODE = "[0-9]{13}"
 
 def _contains(place: Place, arguments: Arguments) -> exp.Expr:
     texts = _texts(arguments[1:])
-    if len(texts) != 1 or len(arguments) != 2 or not isinstance(arguments[0], exp.Column):  # noqa: PLR2004
+    if len(texts) != 1 or len(arguments) != 2 or not _is_text(arguments[0], place):  # noqa: PLR2004
         return place.wrong_arguments("contains")
     of = place.origin(arguments[0])
     if of is not None:
@@ -113,7 +98,7 @@ def _in_tree(place: Place, arguments: Arguments) -> exp.Expr:
     found = exp.select("1").from_("v_code_tree AS k").where(here)
     below = found.copy().where(exp.column("code", "k").eq(column.copy()))
     below = below.where(exp.column("ancestor", "k").isin(*texts))
-    unknown = fails(_told(f"没有代码目录 {'、'.join(named)}, 不能判断上下级"))
+    unknown = fails(told(f"没有代码目录 {'、'.join(named)}, 不能判断上下级"))
     return (
         exp.case()
         .when(column.copy().is_(exp.null()), exp.null())
@@ -172,6 +157,45 @@ def _has_event(place: Place, arguments: Arguments) -> exp.Expr:
     return _of_case(place, "event", "kind", kinds)
 
 
+_RECORD = "h"
+"""The alias of a record of the case that a function looks at."""
+
+
+def _has(place: Place, arguments: Arguments) -> exp.Expr:
+    if len(arguments) != 2:  # noqa: PLR2004 of what, and which
+        return place.wrong_arguments("has")
+    found = _records(place, arguments[0], arguments[1], "has")
+    return exp.null() if found is None else exp.Exists(this=found.select("1"))
+
+
+def _latest(place: Place, arguments: Arguments) -> exp.Expr:
+    if len(arguments) != 3 or not isinstance(arguments[1], exp.Column):  # noqa: PLR2004 of what, which day, which
+        return place.wrong_arguments("latest")
+    found = _records(place, arguments[0], arguments[2], "latest")
+    over = records(_texts(arguments[:1])[0]) if found is not None else None
+    if found is None or over is None:
+        return exp.null()
+    day = place.within(over, _RECORD).column(arguments[1])
+    if kind_of(arguments[1], over) not in DAYS:
+        return place.wrong_arguments("latest")
+    return exp.cast(found.select(exp.func("max", day)).subquery(), "DATE")
+
+
+def _records(place: Place, name: exp.Expr, condition: exp.Expr, function: str) -> exp.Select | None:
+    """Return the select, of nothing yet, of the case's records that meet a condition; None where it makes no sense."""
+    names = _texts([name])
+    over = records(names[0]) if names else None
+    if (
+        over is None or "case_no" not in place.over.columns or place.alias == _RECORD
+    ):  # a record has no records
+        place.wrong_arguments(function)
+        return None
+    of_case = exp.column("from_case_no" if over.grain == "case_link" else "case_no", _RECORD)
+    found = exp.select().from_(f"{over.name} AS {_RECORD}")
+    found = found.where(of_case.eq(exp.column("case_no", place.alias)))
+    return found.where(condition_of(condition, place.within(over, _RECORD)))
+
+
 def _links(place: Place, arguments: Arguments, function: str) -> str | None:
     """Return the table of links a function follows; None where it cannot stand or be so called."""
     wide = _texts(arguments[1:])
@@ -186,7 +210,7 @@ def _linked(place: Place, arguments: Arguments) -> exp.Expr:
     links = _links(place, arguments, "linked")
     if links is None:
         return exp.null()
-    condition = place.compile(arguments[0], place.within(view("case"), "o"))
+    condition = condition_of(arguments[0], place.within(view("case"), "o"))
     inner = (
         exp.select("1")
         .from_(f"{links} AS l")
@@ -201,7 +225,7 @@ def _linked_suspect(place: Place, arguments: Arguments) -> exp.Expr:
     links = _links(place, arguments, "linked_suspect")
     if links is None or place.over.grain != "suspect":
         return place.wrong_arguments("linked_suspect")
-    condition = place.compile(arguments[0], place.within(view("suspect"), "o"))
+    condition = condition_of(arguments[0], place.within(view("suspect"), "o"))
     inner = (
         exp.select("1")
         .from_(f"{links} AS l")
@@ -220,7 +244,7 @@ def _day(place: Place, node: exp.Expr) -> exp.Expr | None:
             place.refuse("rule-no-such-day", text=str(node.this))
             return None
         return exp.cast(node.copy(), "DATE")
-    kind = kind_of(node, place.over)
+    kind = settled_kind(node, place.over)
     compiled = place.compile(node, place)
     if kind is not None and kind not in DAYS:
         place.refuse(
@@ -248,7 +272,7 @@ def _workdays_between(place: Place, arguments: Arguments) -> exp.Expr:
         return counted.where(exp.column("day", "w").eq(day.copy())).subquery()
 
     first, last = days
-    beyond = fails(_told("工作日历不包含的日期: ", first, " 或 ", last))
+    beyond = fails(told("工作日历不包含的日期: ", first, " 或 ", last))
     between = exp.Sub(this=number(last), expression=number(first))
     known = exp.and_(exp.not_(first.copy().is_(exp.null())), exp.not_(last.copy().is_(exp.null())))
     return exp.case().when(known, exp.Coalesce(this=between, expressions=[beyond]))
@@ -264,28 +288,6 @@ def days_from(first: exp.Expr, last: exp.Expr) -> exp.Expr:
     return exp.DateDiff(this=last, expression=first, unit=exp.var("DAY"))
 
 
-def _months(place: Place, arguments: Arguments) -> exp.Expr:
-    if len(arguments) != 1 or kind_of(arguments[0], place.over) not in {"text", None}:
-        return place.wrong_arguments("months")
-    told = place.compile(arguments[0], place)
-
-    def matches(pattern: str) -> exp.Expr:
-        return exp.RegexpLike(this=told.copy(), expression=exp.Literal.string(pattern))
-
-    def number(pattern: str) -> exp.Expr:
-        part = exp.RegexpExtract(
-            this=told.copy(), expression=exp.Literal.string(pattern), group=exp.Literal.number(1)
-        )
-        whole = exp.TryCast(this=part, to=exp.DataType.build("INT"))
-        return exp.Coalesce(this=whole, expressions=[exp.Literal.number(0)])
-
-    years, months = number("([0-9]+)[年Y]"), number("([0-9]+)个?[月M]")
-    total = exp.Add(this=exp.Mul(this=years, expression=exp.Literal.number(12)), expression=months)
-    worded = exp.and_(exp.or_(matches(_SENTENCE_TEXT), matches(_SENTENCE_ISO)), matches("[0-9]"))
-    plain = exp.TryCast(this=told.copy(), to=exp.DataType.build("INT"))
-    return exp.case().when(matches("^[0-9]{1,4}$"), plain).when(worded, total)
-
-
 def _posting(function: str) -> Callable[[Place, Arguments], exp.Expr]:
     def make(place: Place, arguments: Arguments) -> exp.Expr:
         if len(arguments) != 2 or not isinstance(arguments[0], exp.Column):  # noqa: PLR2004 whose, and when
@@ -296,9 +298,9 @@ def _posting(function: str) -> Callable[[Place, Arguments], exp.Expr]:
         day = _day(place, arguments[1])
         if day is None:
             return exp.null()
-        told = exp.select(f"max(p.{POSTING_FUNCTIONS[function]})").from_("v_posting AS p")
-        told = told.where(exp.column("person_key", "p").eq(person))
-        return told.where(exp.column("since", "p") <= day, exp.column("until", "p") > day.copy()).subquery()
+        held = exp.select(f"max(p.{POSTING_FUNCTIONS[function]})").from_("v_posting AS p")
+        held = held.where(exp.column("person_key", "p").eq(person))
+        return held.where(exp.column("since", "p") <= day, exp.column("until", "p") > day.copy()).subquery()
 
     return make
 
@@ -324,7 +326,7 @@ def _dated(place: Place, name: str, spans: Sequence[Span], value: Callable[[Span
         if span[1] is not None:
             held = exp.and_(held, day.copy() < exp.cast(exp.Literal.string(span[1].isoformat()), "DATE"))
         chosen = chosen.when(held, value(span))
-    return chosen.else_(fails(_told(f"参数 {name} 没有当日的值: ", day)))
+    return chosen.else_(fails(told(f"参数 {name} 没有当日的值: ", day)))
 
 
 def _parameter(place: Place, arguments: Arguments) -> exp.Expr:
@@ -341,7 +343,7 @@ def _parameter(place: Place, arguments: Arguments) -> exp.Expr:
 
 def _listed(place: Place, arguments: Arguments) -> exp.Expr:
     names = _texts(arguments[1:])
-    if len(names) != 1 or not isinstance(arguments[0], exp.Column):
+    if len(names) != 1 or not _is_text(arguments[0], place):
         return place.wrong_arguments("listed")
     column, of, spans = place.column(arguments[0]), place.origin(arguments[0]), _spans(place, names[0])
     if spans is None:
@@ -369,11 +371,14 @@ MAKERS: Mapping[str, Callable[[Place, Arguments], exp.Expr]] = {
     "has_documents": _has_documents,
     "missing_documents": _missing_documents,
     "has_event": _has_event,
+    "has": _has,
+    "latest": _latest,
     "linked": _linked,
     "linked_suspect": _linked_suspect,
     "workdays_between": _workdays_between,
     "days_between": _days_between,
-    "months": _months,
+    "months": make_months,
+    "term": make_term,
     **{name: _posting(name) for name in POSTING_FUNCTIONS},
     "parameter": _parameter,
     "listed": _listed,

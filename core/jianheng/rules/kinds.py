@@ -29,11 +29,14 @@ OF_FUNCTION: dict[str, Kind] = {
     "has_documents": "truth",
     "missing_documents": "truth",
     "has_event": "truth",
+    "has": "truth",
+    "latest": "day",
     "linked": "truth",
     "linked_suspect": "truth",
     "workdays_between": "number",
     "days_between": "number",
     "months": "number",
+    "term": "text",
     "role_on": "text",
     "post_level_on": "text",
     "class_on": "text",
@@ -63,24 +66,34 @@ _TRUTHS = (
 DAYS: tuple[Kind, Kind] = ("day", "moment")
 
 
-def kind_of(node: exp.Expr | None, over: View) -> Kind | None:  # noqa: PLR0911 one for each form
-    """Return the kind of value; None where the form does not tell, as for NULL or a text that may be a day."""
+def settled_kind(node: exp.Expr | None, over: View) -> Kind | None:
+    """Return the kind of value where no day is wanted: a text that is written out is a text."""
+    return kind_of(node, over) or kind_of(node, over, "text")
+
+
+def kind_of(  # noqa: PLR0911 one for each form
+    node: exp.Expr | None, over: View, written: Kind | None = None
+) -> Kind | None:
+    """Return the kind of value; None where the form does not tell, as for NULL.
+
+    ``written`` is the kind of a text that is written out: it may be meant as a day, so it has none if unsaid.
+    """
     if isinstance(node, _TRUTHS):
         return "truth"
     if isinstance(node, exp.Paren | exp.Neg):
-        return kind_of(node.this, over)
+        return kind_of(node.this, over, written)
     if isinstance(node, exp.Column):
         known = not node.table and node.name in over.columns
         return _OF_COLUMN.get(over.origin(node.name)[1].type) if known else None
     if isinstance(node, exp.Literal):
-        return None if node.is_string else "number"
+        return written if node.is_string else "number"
     if isinstance(node, exp.Anonymous):
         return OF_FUNCTION.get(str(node.this).lower())
     if isinstance(node, exp.Coalesce):
-        return _first([node.this, *node.expressions], over)
+        return _first([node.this, *node.expressions], over, written)
     if isinstance(node, exp.Case):
         given = [each.args.get("true") for each in node.args.get("ifs", [])]
-        return _first([*given, node.args.get("default")], over)
+        return _first([*given, node.args.get("default")], over, written)
     if isinstance(node, exp.Add | exp.Sub):
         left, right = kind_of(node.this, over), kind_of(node.expression, over)
         if isinstance(node, exp.Sub) and left in DAYS and right in DAYS:
@@ -89,8 +102,9 @@ def kind_of(node: exp.Expr | None, over: View) -> Kind | None:  # noqa: PLR0911 
     return "number" if isinstance(node, exp.Mul) else None
 
 
-def _first(nodes: list[exp.Expr | None], over: View) -> Kind | None:
-    return next((kind for kind in (kind_of(each, over) for each in nodes) if kind is not None), None)
+def _first(nodes: list[exp.Expr | None], over: View, written: Kind | None) -> Kind | None:
+    kinds = (kind_of(each, over, written) for each in nodes)
+    return next((kind for kind in kinds if kind is not None), None)
 
 
 def kind_word(kind: Kind) -> str:

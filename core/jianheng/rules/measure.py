@@ -3,6 +3,7 @@
 import datetime as dt
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import lru_cache
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
@@ -11,6 +12,7 @@ from jianheng.errors import Problem, problem
 from jianheng.rules.catalogues import nearest
 from jianheng.rules.expression import Compiled, Context, compile_over
 from jianheng.rules.kinds import Kind, kind_word
+from jianheng.rules.place import Span
 from jianheng.rules.reach import Window, check_reach
 from jianheng.rules.views import Grain, View, view
 
@@ -138,6 +140,38 @@ def compile_measure(
         context: parameters and catalogues; its ``day`` is set here.
         extra: further columns by name: checked SQL over the view (alias ``t``, the day as :data:`ITEM_DAY`).
     """
+    named = tuple(
+        (each, tuple(spans)) for each, spans in context.parameters.items() if _speaks_of(measure, each)
+    )
+    sound = None
+    if not context.catalogues:
+        sound = _compiled(name, measure, named, context.since, tuple((extra or {}).items()))
+    return sound or _compile(name, measure, file, context, extra or {})
+
+
+def _speaks_of(measure: Measure, parameter: str) -> bool:
+    texts = [measure.where, measure.quantity, measure.fault]
+    texts += [text for each in measure.changes for text in (each.where, each.quantity, each.fault)]
+    return any(f"'{parameter}'" in text for text in texts if text is not None)
+
+
+# Packs over one another, and one pack loaded again, say the same measures: what was sound is not compiled twice.
+@lru_cache(maxsize=2048)
+def _compiled(
+    name: str,
+    measure: Measure,
+    parameters: tuple[tuple[str, tuple[Span, ...]], ...],
+    since: dt.date | None,
+    extra: tuple[tuple[str, str], ...],
+) -> str | None:
+    """Return the select of a measure, which speaks of no more than these parameters; None where something is wrong."""
+    done = _compile(name, measure, "", Context(parameters=dict(parameters), since=since), dict(extra))
+    return done if isinstance(done, str) else None
+
+
+def _compile(
+    name: str, measure: Measure, file: str, context: Context, extra: Mapping[str, str]
+) -> str | list[Problem]:
     where = f"{file} [{name}]"
     made: list[str] = []
     earlier: list[tuple[str, str]] = []
@@ -152,8 +186,9 @@ def compile_measure(
             ]
         elif not problems:
             again = [condition for date, condition in earlier if date != each.date]
-            made.append(_select(name, each, done, window, again, extra or {}))
-            earlier.append((each.date, _counted_before(each, at, context, window)))
+            made.append(_select(name, each, done, window, again, extra))
+            if window.until is not None:  # only a later definition asks
+                earlier.append((each.date, _counted_before(each, at, context, window)))
     return problems or "\nUNION ALL\n".join(made)
 
 

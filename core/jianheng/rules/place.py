@@ -23,6 +23,9 @@ POSTING_FUNCTIONS: Mapping[str, str] = {
 }
 """Functions that tell of a person's posting on a day, and the column each tells."""
 
+TERM = Column("term", "刑期", "code", allowed=("fixed", "none", "unreadable"))
+"""What the function ``term`` tells: a length, none (life, death, a fine, acquitted), or what nobody can read."""
+
 
 @dataclass(frozen=True, slots=True)
 class Context:
@@ -86,6 +89,8 @@ class Place:
             return self.over.origin(node.name)
         if isinstance(node, exp.Anonymous) and str(node.this).lower() in POSTING_FUNCTIONS:
             return "posting", POSTING.column(POSTING_FUNCTIONS[str(node.this).lower()])
+        if isinstance(node, exp.Anonymous) and str(node.this).lower() == TERM.name:
+            return "term", TERM
         return None
 
     def check_code(self, of: tuple[str, Column] | None, literal: exp.Expr | None) -> None:

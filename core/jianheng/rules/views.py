@@ -23,8 +23,17 @@ Grain = Literal[
     "personnel_record",
     "finding",
     "case_outcome",
+    "organisation_suspect",
+    "coercive_measure",
+    "supervision_act",
+    "suggestion",
+    "clue_transfer",
+    "defence_request",
+    "property_item",
+    "disclosure",
+    "electronic_file",
 ]
-"""What can be counted: 件, 份, 次, 次, 项, 人, 项, 个, 项."""
+"""What can be counted: 件, 份, 次, 次, 项, 人, 项, 个, 项, 个, 次, 项, 份, 条, 次, 项, 条, 册."""
 
 GRAINS: tuple[str, ...] = get_args(Grain)
 
@@ -33,7 +42,8 @@ CASE_DERIVED = {
     "suspect_count": "嫌疑人数",
     "document_count": "文书数",
     "archive_accepted_on": "全部卷宗验收入库的日期",
-    "result_code": "处理结果代码",
+    "result_code": "最后一项处理结果的代码",
+    "result_codes": "全部处理结果的代码(多值)",
 }
 """Columns of the case view that are computed, with their Chinese names."""
 
@@ -43,7 +53,11 @@ _DERIVED_COLUMNS: dict[str, Column] = {
     "document_count": Column("document_count", CASE_DERIVED["document_count"], "integer"),
     "archive_accepted_on": Column("archive_accepted_on", CASE_DERIVED["archive_accepted_on"], "date"),
     "result_code": Column("result_code", CASE_DERIVED["result_code"], "code"),
+    "result_codes": Column("result_codes", CASE_DERIVED["result_codes"], "code"),
 }
+
+_OF_OUTCOMES = dict.fromkeys(("result_code", "result_codes"), "case_outcome")
+"""Computed columns of a case whose codes are those of another entity."""
 
 NEEDED = (
     "case",
@@ -57,10 +71,19 @@ NEEDED = (
     "declaration",
     "participation",
     "finding",
+    "organisation_suspect",
+    "coercive_measure",
+    "supervision_act",
+    "suggestion",
+    "clue_transfer",
+    "defence_request",
+    "property_item",
+    "disclosure",
+    "electronic_file",
 )
 """Entities of a case that views read; all but the case itself hang on ``case_no``."""
 
-PERSONAL = ("person", "posting", "personnel_record")
+PERSONAL = ("person", "posting", "personnel_record", "handling_unit_member")
 """Entities of people that views and attribution read."""
 
 OPTIONAL = {
@@ -92,7 +115,7 @@ class View:
         of_case = name if self.grain == "case" else name.removeprefix("case_")
         if of_case not in _DERIVED_COLUMNS:
             return "case", ENTITIES["case"].column(of_case)
-        return "case_outcome" if of_case == "result_code" else "case", _DERIVED_COLUMNS[of_case]
+        return _OF_OUTCOMES.get(of_case, "case"), _DERIVED_COLUMNS[of_case]
 
 
 @cache
@@ -109,6 +132,14 @@ def view(grain: str) -> View:
     return View(f"v_{grain}", grain, entity.key.name, (*own, *_case_columns(own)))
 
 
+def records(entity: str) -> View | None:
+    """Return the records of an entity that hang on a case, as they are; None where it is no such entity."""
+    if entity == "case" or entity not in NEEDED:
+        return None
+    told = ENTITIES[entity]
+    return View(f"fact_{entity}", entity, told.key.name, told.names)
+
+
 def plain_case() -> View:
     """Return the case without what is computed: what the closing rule may speak of, since it comes first."""
     entity = ENTITIES["case"]
@@ -122,7 +153,11 @@ def _case_columns(own: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def case_view_sql(closing: str) -> str:
-    """Return the statement that makes ``v_case``; ``closing`` is a checked expression over ``t``."""
+    """Return the statement that makes ``v_case``; ``closing`` is a checked expression over ``t``.
+
+    The result of a case is that of the outcome decided last; one without a day comes before all that have one,
+    of several on one day the one whose key comes first holds.
+    """
     return f"""
 CREATE TEMP TABLE v_case AS
 WITH suspects AS (SELECT case_no, count(*) AS n FROM fact_suspect GROUP BY case_no),
@@ -132,13 +167,22 @@ volumes AS (
   FROM fact_archive_volume GROUP BY case_no
   HAVING bool_and(state = 'accepted' AND accepted_on IS NOT NULL)
 ),
-outcomes AS (SELECT case_no, min(result_code) AS result_code FROM fact_case_outcome GROUP BY case_no)
+outcome AS (
+  SELECT case_no, result_code, row_number() OVER (PARTITION BY case_no
+    ORDER BY coalesce(decided_on, CAST('0001-01-01' AS DATE)) DESC, CASE WHEN result_code IS NULL THEN 1 ELSE 0 END, outcome_key) AS place
+  FROM fact_case_outcome
+),
+results AS (
+  SELECT case_no, string_agg(DISTINCT result_code, ';' ORDER BY result_code) AS result_codes
+  FROM fact_case_outcome GROUP BY case_no
+)
 SELECT t.*, ({closing}) AS closed_on,
   coalesce(s.n, 0) AS suspect_count, coalesce(d.n, 0) AS document_count,
-  v.accepted_on AS archive_accepted_on, o.result_code
+  v.accepted_on AS archive_accepted_on, o.result_code, r.result_codes
 FROM fact_case t
 LEFT JOIN suspects s USING (case_no) LEFT JOIN documents d USING (case_no)
-LEFT JOIN volumes v USING (case_no) LEFT JOIN outcomes o USING (case_no)
+LEFT JOIN volumes v USING (case_no) LEFT JOIN results r USING (case_no)
+LEFT JOIN outcome o ON o.case_no = t.case_no AND o.place = 1
 """  # noqa: S608 only names of ours and a checked expression
 
 
@@ -161,6 +205,24 @@ SELECT DISTINCT case_no, other_case_no FROM (
 ) WHERE case_no <> other_case_no
 """
 """Links between cases, in both directions, each pair once."""
+
+
+_OWN_TEAM = """EXISTS (SELECT 1 FROM fact_participation p WHERE p.case_no = c.case_no
+    AND p.person_key IS NOT NULL AND coalesce(p.handling_form, '') <> 'co_handling')"""
+
+TAKES_PART = f"""
+SELECT case_no, person_key, role, share FROM fact_participation WHERE person_key IS NOT NULL
+UNION ALL
+SELECT c.case_no, m.person_key, m.role, NULL
+FROM fact_case c JOIN fact_handling_unit_member m ON m.handling_unit_key = c.handling_unit_key
+WHERE NOT {_OWN_TEAM}
+UNION ALL
+SELECT c.case_no, c.handler_key, 'quota_prosecutor', NULL FROM fact_case c
+WHERE c.handler_key IS NOT NULL AND NOT {_OWN_TEAM}
+  AND NOT EXISTS (SELECT 1 FROM fact_handling_unit_member m WHERE m.handling_unit_key = c.handling_unit_key)
+"""  # noqa: S608 only names of ours
+"""Who takes part in a case: whom its own records name; where they name nobody but co-handlers, the members of its
+handling unit as well; where that has none, its handler. Columns: case_no, person_key, role, share."""
 
 
 CHAIN_VIEW_SQL = """

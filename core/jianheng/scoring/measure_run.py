@@ -11,16 +11,16 @@ import pyarrow.compute as pc
 import sqlalchemy as sa
 import sqlglot
 
-from jianheng.errors import Problem, StopError
+from jianheng.errors import FaultsError, Problem, StopError
 from jianheng.facts.entities import ENTITIES
-from jianheng.rules.catalogues import nearest
 from jianheng.rules.expression import Context
 from jianheng.rules.measure import Measure, compile_measure, team_sql
-from jianheng.rules.views import uses
+from jianheng.rules.views import TAKES_PART, uses
 from jianheng.scoring.kernel.score import open_world, rule
 from jianheng.scoring.law.parameters import resolve
 from jianheng.scoring.law.period import Period
 from jianheng.scoring.law.policy import Policy
+from jianheng.scoring.law.reading import unknown
 from jianheng.store import fact_versions
 
 
@@ -54,11 +54,10 @@ def measure_of(policy: Policy, name: str) -> Measure:
     """Return a measure by name.
 
     Raises:
-        StopError: the policy has none of that name.
+        FaultsError: the policy has none of that name.
     """
     if name not in policy.measures:
-        near = nearest(name, policy.measures)
-        raise StopError("policy-unknown-name", where=policy.id, kind="measure", name=name, nearest=near)
+        raise FaultsError([unknown(name, policy.measures, policy.id, "measure")])
     return policy.measures[name]
 
 
@@ -161,12 +160,10 @@ def count(
 
 
 def _members(engine: duckdb.DuckDBPyConnection) -> dict[str, list[str]]:
-    """Return who takes part in each case that counts: the handler where nobody else is told."""
+    """Return who takes part in each case that counts."""
     rows = engine.execute(
-        "SELECT DISTINCT c.case_no, coalesce(p.person_key, c.handler_key) FROM fact_case c"
-        " LEFT JOIN fact_participation p USING (case_no)"
-        " WHERE c.case_no IN (SELECT case_no FROM counted) AND coalesce(p.person_key, c.handler_key) IS NOT NULL"
-        " ORDER BY ALL"
+        f"SELECT DISTINCT case_no, person_key FROM ({TAKES_PART}) named"  # noqa: S608 names of ours
+        " WHERE case_no IN (SELECT case_no FROM counted) ORDER BY ALL"
     ).fetchall()
     members: dict[str, list[str]] = {}
     for case_no, person in rows:

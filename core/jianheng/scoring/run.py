@@ -9,14 +9,14 @@ import pyarrow.compute
 import sqlalchemy as sa
 
 from jianheng.errors import AskError, StopError
-from jianheng.scoring.closing.corrections import corrections_for
+from jianheng.scoring.closing.corrections import corrections_for, corrects, last_look
 from jianheng.scoring.indicators.outcome import ALL_RULES, Tally
 from jianheng.scoring.kernel import ledger_lines
 from jianheng.scoring.kernel.evaluation import check_books, conclude, ratings_in, scored_people
 from jianheng.scoring.kernel.horizon import caps_reach, shared_caps
 from jianheng.scoring.kernel.program import facts_in
 from jianheng.scoring.kernel.score import FACT_ENTITIES, Spot, score
-from jianheng.scoring.kernel.tallies import CASES, Key, moved, tallies_of, total
+from jianheng.scoring.kernel.tallies import CASES, Key, counted_measures, moved, tallies_of, total
 from jianheng.scoring.law.period import Period
 from jianheng.scoring.law.policy import Policy
 from jianheng.scoring.records.closed_periods import find_closed
@@ -146,7 +146,8 @@ def _score(
             return read[cases]
 
         facts = known_facts(scope.reading)
-        corrections = corrections_for(connection, office, policy, period, known_facts)
+        look = None if full else last_look(connection, ledger_id, policy, last[1] if last else None)
+        corrections = corrections_for(connection, office, policy, period, known_facts, look=look)
         run_id = begin_run(connection, office, "score", subject_of(policy, period))
         books = _books(
             connection, subject, policy, period, scope, facts, corrections, ledger_id, run_id, last
@@ -176,7 +177,8 @@ def _score(
             uncounted=books.uncounted,
             digest=books.digest,
         )
-        end_run(connection, run_id, "done", report.as_json() | dict(known))
+        looked = {"corrects": corrects(connection, office, policy, period)}
+        end_run(connection, run_id, "done", report.as_json() | dict(known) | looked)
     return report
 
 
@@ -207,11 +209,11 @@ def _books(
 ) -> _Books:
     """Score what the scope says, move the ledger and its sums by what differs."""
     place = (policy, period, subject.units, subject.source_order)
-    held = ledger_lines.read_tallies(connection, ledger_id)
+    held, counted = ledger_lines.read_tallies(connection, ledger_id), counted_measures(policy)
     if scope.cases is None or last is None:
         result = score(facts, *place)
         new = pa.concat_tables([result.ledger, corrections])
-        tallies = tallies_of(new)
+        tallies = tallies_of(new, counted)
         check_books(policy, new, tallies)
         old_ids: Collection[str] = ledger_lines.holding(connection, ledger_id)
         moves = ledger_lines.replace_lines(connection, ledger_id, old_ids, new, run_id)
@@ -235,7 +237,7 @@ def _books(
         result = score(facts, *place, only=scope.cases, carry=carry if reach == "person" else None)
         new = pa.concat_tables([result.ledger, corrections])
         before = pa.concat_tables([*old, ledger_lines.corrections(connection, ledger_id)])
-        tallies = moved(held, tallies_of(before), tallies_of(new))
+        tallies = moved(held, tallies_of(before, counted), tallies_of(new, counted))
         moves = ledger_lines.replace_lines(connection, ledger_id, before["entry_id"].to_pylist(), new, run_id)
         lines = last[1]["lines"] + moves.added - moves.closed
         uncounted = last[1]["uncounted"] + _uncounted(new) - _uncounted(before)

@@ -14,6 +14,8 @@ from typing import Any
 import pyarrow as pa
 import sqlalchemy as sa
 
+from jianheng.errors import StopError
+
 CHUNK = 500
 """Keys per ``IN`` list: well under every database's limit of bound values."""
 
@@ -30,13 +32,25 @@ def chunks(values: Iterable[Any], size: int = CHUNK) -> Iterable[list[Any]]:
         yield held
 
 
-def _sqlite_text(value: Any) -> Any:
-    """SQLite has no dates: the texts that SQLAlchemy would write, so that both ways read alike."""
+def _sqlite_value(value: Any) -> Any:
+    """SQLite has no dates and no decimals: what SQLAlchemy would write, so that both ways read alike."""
     if isinstance(value, dt.datetime):
         return value.isoformat(sep=" ", timespec="microseconds")
     if isinstance(value, dt.date):
         return value.isoformat()
-    return float(value) if isinstance(value, Decimal) else value
+    return _sqlite_number(value) if isinstance(value, Decimal) else value
+
+
+def _sqlite_number(value: Decimal) -> float:
+    """Return the number SQLite keeps for a decimal: one that reads back as the same, to the last place.
+
+    Raises:
+        StopError: there is none; about 15 digits fit, 18 may come.
+    """
+    kept = float(value)
+    if Decimal(repr(kept)) != value:
+        raise StopError("store-decimal-inexact", value=value)
+    return kept
 
 
 @lru_cache(maxsize=64)
@@ -56,12 +70,16 @@ def _bound(table: sa.Table, row: tuple[Any, ...]) -> Sequence[Any]:
     bound = list(row)
     for place in _to_text(table):
         if bound[place] is not None:
-            bound[place] = _sqlite_text(bound[place])
+            bound[place] = _sqlite_value(bound[place])
     return bound
 
 
 def insert_rows(connection: sa.Connection, table: sa.Table, rows: Sequence[tuple[Any, ...]]) -> None:
-    """Insert rows whose values stand in the table's column order."""
+    """Insert rows whose values stand in the table's column order.
+
+    Raises:
+        StopError: SQLite cannot keep a decimal exactly.
+    """
     if not rows:
         return
     dialect = connection.dialect
@@ -76,7 +94,11 @@ def insert_rows(connection: sa.Connection, table: sa.Table, rows: Sequence[tuple
 def insert_arrow(
     connection: sa.Connection, table: sa.Table, rows: pa.Table, fixed: Mapping[str, Any]
 ) -> None:
-    """Insert an Arrow table; columns in ``fixed`` have one value for all rows."""
+    """Insert an Arrow table; columns in ``fixed`` have one value for all rows.
+
+    Raises:
+        StopError: SQLite cannot keep a decimal exactly.
+    """
     if not rows.num_rows:
         return
     textual = connection.dialect.paramstyle == "qmark"
@@ -87,8 +109,11 @@ def insert_arrow(
             continue
         values = rows[column.name]
         if textual and pa.types.is_date(values.type):
-            values = values.cast(pa.string())
-        lists.append(values.to_pylist())
+            values = values.cast(pa.string())  # many times faster than one by one
+        told = values.to_pylist()
+        if textual and (pa.types.is_decimal(values.type) or pa.types.is_timestamp(values.type)):
+            told = [_sqlite_value(value) for value in told]
+        lists.append(told)
     bound = list(zip(*lists, strict=True))
     if textual:
         connection.exec_driver_sql(_insert_text(table, connection.dialect), bound)

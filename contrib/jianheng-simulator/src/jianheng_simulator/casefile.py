@@ -7,6 +7,7 @@ from jianheng_simulator.chance import dice
 from jianheng_simulator.life import ADULT, NEVER, Life, Numbered, Suspect, limit_day
 from jianheng_simulator.office import DEPARTMENTS
 from jianheng_simulator.outcomefile import outcome_rows
+from jianheng_simulator.sidefile import side_rows
 from jianheng_simulator.view import (
     NO_DATE,
     Row,
@@ -36,6 +37,7 @@ def case_rows(view: View, numbered: Numbered) -> Rows:
     rows |= outcome_rows(view, numbered, seen, fixed)
     rows |= _member_rows(view, numbered, seen)
     rows |= _link_rows(view, numbered, seen)
+    rows |= side_rows(view, numbered, seen, fixed)
     return rows
 
 

@@ -14,7 +14,7 @@ from jianheng_simulator.view import Row, Rows
 
 # Keys as the original has them. They are not enforced: the copies given to others carry no
 # constraints, and broken rows must be possible.
-KEYS: Mapping[str, tuple[str, ...]] = {
+_OWN_KEYS: Mapping[str, tuple[str, ...]] = {
     "TYYW_GG_AJJBXX": ("BMSAH",),
     "TYYW_GG_XYRJBXX": ("BMSAH", "XYRBH"),
     "YX_WS_SL": ("WSBH",),
@@ -40,7 +40,21 @@ KEYS: Mapping[str, tuple[str, ...]] = {
     "XT_DM_AJLBBM": ("AJLBBM",),
     "XT_DM_YWBM": ("YWBM",),
     "XT_DM_FLDM": ("DM",),
+    "XT_DM_GXDWBM": ("DWBM", "GXDWDM"),
+    "TYYW_WJ_FZXYR": ("BMSAH", "XYRBH"),
+    "TYYW_WJ_XYRQK": ("BMSAH", "XYRBH"),
+    "TYYW_GG_DWFZXX": ("BMSAH", "DWBH"),
+    "TYYW_GG_QZCSQK": ("BMSAH", "XYRBH", "QZCSBH"),
+    "TYYW_GG_JCJYQK": ("BMSAH", "XH"),
+    "TYYW_GG_XSYJQK": ("BMSAH", "XH"),
+    "YX_JWGK_WSGKRZ": ("BMSAH", "WSBH"),
+    "YX_DZJZ_JZJBXX": ("BMSAH", "JZBH"),
+    "YX_WS_CBRYJ": ("BMSAH", "CBRYJBH"),
 }
+KEYS: Mapping[str, tuple[str, ...]] = {
+    row["table"]: _OWN_KEYS.get(row["table"], ("BMSAH",)) for row in read_table("schema.csv")
+}
+"""The key of every table; one row a case unless said."""
 _PORTION = 5000
 _LONG = 255
 

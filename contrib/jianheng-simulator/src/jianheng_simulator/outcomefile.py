@@ -4,7 +4,7 @@ from datetime import datetime
 
 from jianheng_simulator.catalogue import code_names
 from jianheng_simulator.life import Life, Numbered, Suspect
-from jianheng_simulator.view import NO_DATE, Row, Rows, Seen, View, fixed_columns, suspect_number
+from jianheng_simulator.view import NO_DATE, Row, Rows, Seen, View, fitting, fixed_columns, suspect_number
 from jianheng_simulator.worktime import midnight_of
 
 
@@ -25,12 +25,18 @@ def outcome_rows(view: View, numbered: Numbered, seen: Seen, fixed: Row) -> Rows
         }
         case |= {"GTFZRS": len(life.suspects), "SFLAJDAJ": "N"}
         people = [_arrest_row(view, numbered, seen, suspect) for suspect in life.suspects]
+        if code == "1701":
+            return {
+                "TYYW_WJ_SCDB": [fitting("TYYW_WJ_SCDB", case)],
+                "TYYW_WJ_FZXYR": [fitting("TYYW_WJ_FZXYR", each) for each in people],
+            }
         return {"TYYW_ZJ_SCDB": [case], "TYYW_ZJ_FZXYR": people}
     if code in ("0301", "1722"):
-        return {
-            "TYYW_GS_SCQS": [_prosecution_row(numbered, seen, fixed, view.now)],
-            "TYYW_GS_XYRQK": [_defendant_row(view, numbered, seen, suspect) for suspect in life.suspects],
-        }
+        side = "WJ" if code == "1722" else "GS"
+        case = _prosecution_row(numbered, seen, fixed, view.now)
+        people = [_defendant_row(view, numbered, seen, suspect) for suspect in life.suspects]
+        tables = {f"TYYW_{side}_SCQS": [case], f"TYYW_{side}_XYRQK": people}
+        return {table: [fitting(table, each) for each in rows] for table, rows in tables.items()}
     if code == "0701":
         result = ("0704220100002" if outcome == "support" else "0704220100004") if outcome else ""
         row = {**fixed, "JACLRQ": concluded, "JACLQK_DM": result or None, "JACLQK_MC": named.get(result)}

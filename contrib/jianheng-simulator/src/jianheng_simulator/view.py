@@ -3,8 +3,10 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from typing import Any
 
+from jianheng_simulator.catalogue import read_table
 from jianheng_simulator.life import Life, Numbered, Suspect
 from jianheng_simulator.office import Place
 from jianheng_simulator.worktime import day_of, time_of
@@ -77,6 +79,17 @@ def fixed_columns(view: View, numbered: Numbered, touched: int, *, deleted: bool
         "CJSJ": time_of(life.accepted),
         "ZHXGSJ": time_of(touched),
     }
+
+
+def fitting(table: str, row: Row) -> Row:
+    """What of a row a table has columns for: tables of one kind don't all have the same ones."""
+    columns = _columns(table)
+    return {name: value for name, value in row.items() if name in columns}
+
+
+@cache
+def _columns(table: str) -> frozenset[str]:
+    return frozenset(row["column"] for row in read_table("schema.csv") if row["table"] == table)
 
 
 def chain_number(numbered: Numbered) -> str | None:

@@ -5,6 +5,7 @@ from decimal import Decimal
 from typing import Any
 
 from jianheng.errors import JianhengError, Problem, problem
+from jianheng.messages import text
 from jianheng.scoring.checking.coverage import uncovered
 from jianheng.scoring.checking.example_world import (
     UNIT,
@@ -80,7 +81,9 @@ def _other_values(policy: Policy, example: Example, got: Evaluation, where: str)
     known = {each.id for each in policy.file.indicators}
     for indicator, people in example.indicators.items():
         if indicator not in known:
-            yield problem("example-unknown-name", where=where, kind="indicator", name=indicator)
+            yield problem(
+                "example-unknown-name", where=where, kind_name=text("policy-kind-indicator"), name=indicator
+            )
             continue
         values = [each for each in got.values if each.indicator == indicator]
         for person, wanted in people.items():
@@ -112,7 +115,9 @@ def _other_standings(policy: Policy, example: Example, got: Evaluation, where: s
                 if person in (each.person_key, f"{each.person_key}/{each.sheet}")
             ]
             if what == "grade" and wanted not in {*bands, ""}:
-                yield problem("example-unknown-name", where=where, kind="grade", name=wanted)
+                yield problem(
+                    "example-unknown-name", where=where, kind_name=text("policy-kind-band"), name=wanted
+                )
             elif len(held) != 1:
                 yield _which(where, person, [each.sheet for each in held])
             elif getattr(held[0], what) != wanted:

@@ -6,23 +6,68 @@ period it belongs to and nowhere else. Each says in its ``reason`` which period 
 one, the closed line (the first 12 digits of its id).
 """
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute
 import sqlalchemy as sa
 
 from jianheng.errors import StopError
 from jianheng.scoring.closing.adjustments import IDENTITY, Facts, closing_of, kept_lines
+from jianheng.scoring.kernel import ledger_lines
 from jianheng.scoring.kernel.engine import connection as engine_connection
 from jianheng.scoring.kernel.plan import LEDGER_COLUMNS, entry_id_sql
+from jianheng.scoring.kernel.program import facts_in
 from jianheng.scoring.kernel.score import score
 from jianheng.scoring.law.period import Period
 from jianheng.scoring.law.policy import Policy
 from jianheng.scoring.records.closed_periods import ClosedPeriod, before, law_of
+from jianheng.scoring.records.scope import Subject, read_facts, scope_of
 from jianheng.store.bulk import arrow_type
 from jianheng.store.tables import ADJUSTS, LEDGER
 
 _NONE = pa.table({name: pa.array([], arrow_type(LEDGER.c[name])) for name in ("entry_id", *LEDGER_COLUMNS)})
+
+
+_OF_PEOPLE = ("person", "posting")
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What the last scoring of an open period found about the closed ones: it holds for those that nothing touched since.
+
+    Attributes:
+        facts_at: the recorded moment up to which it knew everything.
+        corrects: the closed periods it looked at, each with the root of its receipt.
+        entered: the lines it entered.
+    """
+
+    facts_at: int
+    corrects: Mapping[str, str]
+    entered: pa.Table
+
+
+def corrects(connection: sa.Connection, office: str, policy: Policy, period: Period) -> dict[str, str]:
+    """Return the closed periods that lead up to a period, each with the root of its receipt."""
+    return {each.period: each.receipt_hash for each in before(connection, office, policy.id, period)}
+
+
+def last_look(
+    connection: sa.Connection, ledger_id: int, policy: Policy, last: Mapping[str, Any] | None
+) -> Look | None:
+    """Return what the last scoring of a period found about closed ones; None after another law, and before the first.
+
+    Args:
+        connection: where the ledger is.
+        ledger_id: the period's.
+        policy: the law of the period.
+        last: what its last scoring told of itself.
+    """
+    if last is None or last["policy_version"] != policy.version or not last.get("corrects"):
+        return None
+    return Look(last["facts_at"], last["corrects"], ledger_lines.corrections(connection, ledger_id))
 
 
 def corrections_for(
@@ -32,6 +77,7 @@ def corrections_for(
     period: Period,
     facts: Callable[[], Facts],
     only: Collection[str] | None = None,
+    look: Look | None = None,
 ) -> pa.Table:
     """Return the lines that the closed periods leading up to a period enter in it.
 
@@ -42,6 +88,7 @@ def corrections_for(
         period: the first open period after those it corrects.
         facts: gives all facts as they are known; asked only where some law enters what it finds.
         only: look at no other closed periods than these.
+        look: what was found last, so that closed periods which nothing touched since are not scored again.
 
     Raises:
         StopError: a line would go to an indicator or a sheet that this law does not have.
@@ -50,12 +97,55 @@ def corrections_for(
     earlier = [each for each in earlier if only is None or each.period in only]
     if not any(each.adjustments == "next" for each in earlier):
         return _NONE
+    if look is not None and look.corrects != {each.period: each.receipt_hash for each in earlier}:
+        look = None
     made = [_NONE]
     for place, closed in enumerate(earlier):
-        if closed.adjustments == "next":
-            entered = [kept_lines(connection, each)[1] for each in earlier[:place]]
-            made.append(_still_to_enter(connection, closed, facts(), pa.concat_tables([_NONE, *entered])))
+        if closed.adjustments != "next":
+            continue
+        later = [kept_lines(connection, each)[1] for each in earlier[:place]]
+        entered = pa.concat_tables([_NONE, *later])
+        if look is not None and not _touched(connection, closed, look, entered):
+            made.append(_correcting(look.entered, closed))
+        else:
+            made.append(_still_to_enter(connection, closed, facts(), entered))
     return _named(_placed(pa.concat_tables(made), policy))
+
+
+def _touched(connection: sa.Connection, closed: ClosedPeriod, look: Look, entered: pa.Table) -> bool:
+    """Return whether anything that changed since a look may move what is still to be entered of a closed period.
+
+    Nothing does, if the cases that changed have no line in it, had none when it was closed, and none was entered of
+    them since: within a period whose caps reach no further than a person's lines, other cases stand as they stood.
+    """
+    closing, law = closing_of(connection, closed), law_of(connection, closed)
+    subject = Subject(closed.office, closing.units, closing.sources)
+    known = {"policy_version": law.version, "units": closing.units, "sources": closing.sources}
+    then = known | {"facts_at": look.facts_at}
+    scope = scope_of(connection, subject, law, closed.window, then, full=False)
+    if not scope.cases:
+        return scope.cases is None
+    own = ledger_lines.scope_id(connection, closed.office, closed.policy, closed.period)
+    stood = [
+        ledger_lines.lines_of_cases(connection, own, scope.cases),
+        *(_of_cases(_correcting(each, closed), scope.cases) for each in (look.entered, entered)),
+    ]
+    if any(each.num_rows for each in stood):
+        return True
+    facts = read_facts(connection, closed.office, scope.reading, {*facts_in(law), *_OF_PEOPLE})
+    today = score(facts, law, closed.window, closing.units, closing.sources, only=scope.cases)
+    return bool(today.ledger.num_rows)
+
+
+def _correcting(lines: pa.Table, closed: ClosedPeriod) -> pa.Table:
+    """Return those of some lines that correct a closed period."""
+    mark = f"{ADJUSTS}{closed.period}"
+    whole = pa.compute.equal(lines["reason"], mark)
+    return lines.filter(pa.compute.or_(whole, pa.compute.starts_with(lines["reason"], f"{mark}:")))
+
+
+def _of_cases(lines: pa.Table, cases: Sequence[str]) -> pa.Table:
+    return lines.filter(pa.compute.is_in(lines["case_no"], pa.array(cases, pa.string())))
 
 
 def _still_to_enter(

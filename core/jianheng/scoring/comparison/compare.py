@@ -22,6 +22,7 @@ from jianheng.scoring.comparison.ledger_difference import (
     Effect,
     ledger_difference,
 )
+from jianheng.scoring.comparison.left_out import LeftOut
 from jianheng.scoring.indicators.outcome import ALL_RULES, Standing, Value
 from jianheng.scoring.kernel.evaluation import Evaluation, evaluate
 from jianheng.scoring.kernel.tallies import CASES
@@ -58,10 +59,11 @@ def check_different(label: str, a: Policy, b: Policy) -> None:
         raise StopError("compare-same", policy=label, version=a.version[:12])
 
 
-def compare(snapshot: Snapshot, a: Side, b: Side) -> Comparison:
+def compare(snapshot: Snapshot, a: Side, b: Side, left_out: LeftOut | None = None) -> Comparison:
     """Return how two policies differ on the facts of a snapshot, which both were tried on.
 
     People are compared role by role: the sheets of two packs may have other ids, their roles do not.
+    What corrects closed periods is on neither side, and only told of (``left_out``).
 
     Raises:
         StopError: both are the same law, or neither scores anybody.
@@ -79,6 +81,7 @@ def compare(snapshot: Snapshot, a: Side, b: Side) -> Comparison:
         sheets=_sheets(a, b, difference.effects),
         rules=_rules(a, b, difference.effects),
         lines=difference.lines,
+        left_out=left_out,
     )
 
 
@@ -86,11 +89,14 @@ def totals_of(result: Evaluation) -> Totals:
     """Return an evaluation's ledger, summed."""
     told = [each for each in result.tallies.values() if each.measure != CASES and each.rule_id != ALL_RULES]
     ruled = [each for each in told if each.rule_id != NO_RULE]
+    entries = sum(each.entries for each in ruled)
+    uncounted = sum(each.entries for each in told if each.rule_id == NO_RULE)
     return Totals(
         people=len({each.person_key for each in result.standings}),
         cases=result.cases,
-        entries=sum(each.entries for each in ruled),
-        uncounted=sum(each.entries for each in told if each.rule_id == NO_RULE),
+        entries=entries,
+        uncounted=uncounted,
+        others=result.ledger.num_rows - entries - uncounted,
         points=sum(each.points for each in ruled),
         provisional=sum(each.provisional for each in ruled),
         withheld=sum(each.withheld for each in ruled),

@@ -6,6 +6,7 @@ import pyarrow as pa
 
 from jianheng.scoring.comparison.distribution import Agreement, Distribution
 from jianheng.scoring.comparison.ledger_difference import Effect
+from jianheng.scoring.comparison.left_out import LeftOut
 from jianheng.scoring.indicators.outcome import Standing
 from jianheng.scoring.kernel.evaluation import Evaluation
 from jianheng.scoring.law.period import Period
@@ -46,14 +47,16 @@ class Totals:
     Attributes:
         people: who is on some sheet.
         cases: looked at.
-        entries: lines that a rule speaks of, those that do not count too.
-        uncounted: items that no rule speaks of.
+        entries: lines of those on a sheet that a rule speaks of, those that do not count too.
+        uncounted: lines of those on a sheet that no rule speaks of.
+        others: lines of whoever is of another office, not known, or on no sheet: they give nobody anything.
     """
 
     people: int
     cases: int
     entries: int
     uncounted: int
+    others: int
     points: int
     provisional: int
     withheld: int
@@ -183,6 +186,7 @@ class Comparison:
         facts_at: when the latest of the facts was recorded, in microseconds since 1970.
         rules: those that differ, by the size of the difference.
         lines: every ledger line that differs (:class:`jianheng.scoring.comparison.ledger_difference.Difference`).
+        left_out: lines of the period that correct closed ones, on neither side; None where there are none.
     """
 
     a: Side
@@ -193,6 +197,7 @@ class Comparison:
     sheets: tuple[SheetComparison, ...]
     rules: tuple[RuleDifference, ...]
     lines: pa.Table
+    left_out: LeftOut | None = None
 
     @property
     def moved(self) -> int:

@@ -24,13 +24,14 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from jianheng.errors import FaultsError, Problem, StopError, problem
+from jianheng.messages import some_of
 from jianheng.scoring.law.chain import span_of
 from jianheng.scoring.law.layer_files import Written, read_office
 from jianheng.scoring.law.pack_files import FolderFiles
 from jianheng.scoring.law.pack_rows import PointsRow
 from jianheng.scoring.law.parameters import Declaration
 from jianheng.scoring.law.policy import Policy, varied
-from jianheng.scoring.law.reading import Line, build, nearest, parse_toml
+from jianheng.scoring.law.reading import Line, build, parse_toml, unknown
 
 POINTS = "points"
 """The section of a draft's file for rules; a group of parameters may have that name as well."""
@@ -55,15 +56,39 @@ def with_draft(policy: Policy, draft: Path) -> Policy:
         draft: the draft's file or folder.
 
     Raises:
-        StopError: the draft says nothing.
+        StopError: the draft says nothing, or it is a folder with law in files that are not read.
         FaultsError: everything wrong with it.
     """
     if draft.is_dir():
-        return _laid_over(policy, read_office(FolderFiles(draft)))
+        return _laid_over(policy, _read_folder(draft))
     text = FolderFiles(draft.parent).text(draft.name)
     if isinstance(text, Problem):
         raise FaultsError([text])
     return with_draft_text(policy, text, draft.name)
+
+
+def _read_folder(folder: Path) -> Written:
+    """Return what a draft in a folder says.
+
+    Raises:
+        StopError: there is a file that looks like law but is none of those that are read, or nothing else.
+    """
+    files = FolderFiles(folder)
+    written = read_office(files)
+    found = (each.relative_to(folder) for each in folder.rglob("*") if each.is_file())
+    unread = sorted({each.as_posix() for each in found if not each.name.startswith(".")} - set(files.taken))
+    astray = [each for each in unread if Path(each).suffix.lower() in _LAW] if _says(written) else unread
+    if astray and not written.problems:
+        raise StopError("whatif-unread", folder=str(folder), files=some_of(astray))
+    return written
+
+
+_LAW = {".csv", ".toml"}
+"""How the names of files end in which law stands; others may lie beside a draft, such as a remark."""
+
+
+def _says(draft: Written) -> bool:
+    return bool(draft.parameters or draft.points or draft.measures)
 
 
 def with_draft_text(policy: Policy, text: str, name: str) -> Policy:
@@ -81,7 +106,7 @@ def with_draft_text(policy: Policy, text: str, name: str) -> Policy:
 
 def _laid_over(policy: Policy, draft: Written) -> Policy:
     draft.free = True
-    if not (draft.parameters or draft.points or draft.measures or draft.problems):
+    if not (_says(draft) or draft.problems):
         raise StopError("whatif-empty", file=draft.name)
     return varied(policy, draft=draft)
 
@@ -121,10 +146,7 @@ def _take_points(written: Written, policy: Policy, where: str, rule: str, said: 
         return
     rows = [row for row in policy.points if row.id == rule]
     if not rows:
-        near = nearest(rule, [row.id for row in policy.points])
-        written.problems.append(
-            problem("policy-unknown-name", where=where, kind="points", name=rule, nearest=near)
-        )
+        written.problems.append(unknown(rule, {row.id for row in policy.points}, where, "rule"))
         return
     written.points += [Line(where, row) for row in _redrawn(rows, draft)]
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from jianheng.facts.entities import ENTITIES
 from jianheng.messages import text
-from jianheng.scoring.explanation.rule import RULE_CAPS, gates_on, row_on, rows_of
+from jianheng.scoring.explanation.rule import RULE_CAPS, row_on, rows_of
 from jianheng.scoring.explanation.words import corrected_period, line_words, number_told, span_words
 from jianheng.scoring.law.pack_rows import PointsRow
 from jianheng.scoring.law.points import SCALE, shown
@@ -19,7 +19,11 @@ SHORT_ID = 8
 
 
 def entry_told(
-    policy: Policy, entry: Mapping[str, Any], rows: Sequence[PointsRow], names: Mapping[str, str]
+    policy: Policy,
+    entry: Mapping[str, Any],
+    rows: Sequence[PointsRow],
+    names: Mapping[str, str],
+    open_gates: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Return everything about one ledger line but its fact.
 
@@ -28,6 +32,7 @@ def entry_told(
         entry: the line.
         rows: the rows of its rule; none where no rule speaks of it.
         names: the names of case categories.
+        open_gates: the labels of the gates it has still to pass.
     """
     label = entry["item_label"]
     day: dt.date = entry["day"]
@@ -54,10 +59,8 @@ def entry_told(
         "corrects": corrected_period(entry["reason"]),
         "factors": _factors(policy, entry["factors"], day),
         "caps": _caps(policy, entry["caps"], day),
-        "until_gates": [],
+        "until_gates": list(open_gates),
     }
-    if entry["state"] == "provisional":
-        told["until_gates"] = [each.label for each in gates_on(policy, entry["measure"])]
     if rows:
         told["row"] = row_on(rows, day)
         told["span"] = span_words(rows[told["row"]].since, rows[told["row"]].until)
@@ -126,6 +129,8 @@ def _caps(policy: Policy, caps: str, day: dt.date) -> list[dict[str, Any]]:
 
 def _limit(policy: Policy, cap: str, day: dt.date) -> dict[str, Any]:
     rule, _, own = cap.partition(".")
+    if own == "fault_cap":  # no number of the law: what was counted before for the same fault
+        return {"value": None}
     if own in RULE_CAPS:
         rows = rows_of(policy, rule)
         return number_told(policy, getattr(rows[row_on(rows, day)], own), day)

@@ -6,7 +6,7 @@ where there is no number, with the reason beside it.
 
 import datetime as dt
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import sqlalchemy as sa
@@ -15,12 +15,15 @@ from jianheng.errors import StopError
 from jianheng.scoring.explanation.asked import EVERYTHING, Asked, Row, below, fits, has_sheet, resolve
 from jianheng.scoring.explanation.entry import entry_told
 from jianheng.scoring.explanation.fact import entities_of, facts_of
+from jianheng.scoring.explanation.gates import open_gates
 from jianheng.scoring.explanation.indicator import indicator_told
 from jianheng.scoring.explanation.rule import rows_of, rule_told
 from jianheng.scoring.explanation.standing import standing_told
 from jianheng.scoring.explanation.words import corrected_period, line_words
 from jianheng.scoring.indicators.standing import total_indicators
 from jianheng.scoring.kernel.directory import Member, category_names, directory
+from jianheng.scoring.law.graph import reached
+from jianheng.scoring.law.indicator_order import needs
 from jianheng.scoring.law.pack import Indicator
 from jianheng.scoring.law.pack_rows import PointsRow
 from jianheng.scoring.law.period import Period
@@ -82,6 +85,8 @@ def explain(
     facts = facts_of(connection, office, listed, source_order, members, names)
     laws = _closed_laws(connection, office, policy, listed)
     writer = _Writer(policy, laws, period, names, facts, asked)
+    until = open_gates(connection, office, listed, writer.law, source_order, run["facts_at"])
+    writer = replace(writer, until=until)
     sheets = {standing["sheet"] for standing in standings}
     return {
         "person": {
@@ -143,6 +148,7 @@ class _Writer:
     names: Mapping[str, str]
     facts: Mapping[str, Mapping[str, Any]]
     asked: Asked
+    until: Mapping[str, Sequence[str]] = field(default_factory=dict)
     rows: dict[tuple[str | None, str], list[PointsRow]] = field(default_factory=dict)
 
     @property
@@ -168,7 +174,7 @@ class _Writer:
         }
 
     def _roots(self, entries: Mapping[str, Any], total: str) -> list[Indicator]:
-        """Return the indicators to begin with: those asked for, or what has no parent, the total's tree first."""
+        """Return the indicators to begin with: those asked for, or what has no parent and is not of another sheet."""
         nodes = self.policy.file.indicators
         if self.asked.rule is not None:
             named = {row.indicator for row in self.policy.points if row.id == self.asked.rule}
@@ -178,7 +184,9 @@ class _Writer:
             return [each for each in nodes if each.id in entries]
         if self.asked.indicator is not None:
             return [each for each in nodes if each.id == self.asked.indicator]
-        roots = [each for each in nodes if each.parent is None]
+        # Another sheet's total says nothing of this one: two totals of one person would be read as two scores.
+        others = set(total_indicators(self.policy.file).values()) - reached([total], needs(nodes))
+        roots = [each for each in nodes if each.parent is None and each.id not in others]
         return sorted(roots, key=lambda each: total not in below(self.policy, each.id))
 
     def _indicators(
@@ -212,7 +220,7 @@ class _Writer:
         ]
 
     def _rule(self, rule: str, entries: Sequence[Row]) -> dict[str, Any]:
-        law = self.policy if rows_of(self.policy, rule) else self._law(entries[0])
+        law = self.policy if rows_of(self.policy, rule) else self.law(entries[0])
         worth = dict.fromkeys(shown(entry["unit_points"]) for entry in entries)
         told = rule_told(law, rule, self.period, self.names)
         return told | {
@@ -222,7 +230,7 @@ class _Writer:
             "entries": [self._entry(entry) for entry in entries],
         }
 
-    def _law(self, entry: Row) -> Policy:
+    def law(self, entry: Row) -> Policy:
         """Return the law that an entry was made by."""
         return self.laws.get(corrected_period(entry["reason"]) or "", self.policy)
 
@@ -230,14 +238,15 @@ class _Writer:
         """Return the rows of an entry's rule in its law."""
         key = (corrected_period(entry["reason"]), entry["rule_id"])
         if key not in self.rows:
-            self.rows[key] = rows_of(self._law(entry), entry["rule_id"])
+            self.rows[key] = rows_of(self.law(entry), entry["rule_id"])
         return self.rows[key]
 
     def _entry(self, entry: Row) -> dict[str, Any]:
         """Return an entry with the first of the records that its fact was read from; ``facts`` holds the rest."""
         name = f"{entry['item_kind']}/{entry['item_key']}"
         records = self.facts[name]["records"] if name in self.facts else []
-        return entry_told(self._law(entry), entry, self._rows(entry), self.names) | {
+        until = self.until.get(entry["entry_id"], ())
+        return entry_told(self.law(entry), entry, self._rows(entry), self.names, until) | {
             "fact": name,
             "record": records[0] if records else {},
         }

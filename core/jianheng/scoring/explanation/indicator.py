@@ -18,6 +18,7 @@ from jianheng.scoring.explanation.words import (
     number_told,
     outcome_words,
     post_level_name,
+    rater_name,
     reason_words,
 )
 from jianheng.scoring.law.exact import exact_text, rounded, whole
@@ -119,7 +120,8 @@ def _label(policy: Policy, node: Indicator, name: str) -> str:
     """Return what a part is called: by its own name, or as the kind of indicator names it."""
     word, _, of = name.partition(":")
     if of:
-        named = _OF[word](policy, of) if word in _OF and node.kind != "raters" else of
+        names = rater_name if node.kind == "raters" else _OF.get(word)
+        named = of if names is None else names(policy, of)
         return named if word == "child" else text(f"explain-basis-of-{word}", name=named)
     if node.kind == "count" and name in node.measures:
         return measure_name(policy, name)
@@ -134,7 +136,7 @@ _OF: Mapping[str, Callable[[Policy, str], str]] = {
     "weight": indicator_name,
     "ratio": post_level_name,
 }
-"""By what names the thing is called that a part is of: an indicator, a post level; kinds of raters have none."""
+"""By what names the thing is called that a part is of: an indicator, a post level."""
 
 
 def _indicator_of(node: Indicator, name: str) -> str | None:

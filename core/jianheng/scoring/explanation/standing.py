@@ -49,6 +49,7 @@ def _grade(policy: Policy, standing: Mapping[str, Any], day: dt.date) -> dict[st
         "reason": standing["grade_reason"],
         "reason_text": reason_words(policy, standing["grade_reason"]),
         "cite": grades.cite,
+        "consequence": next((band.consequence for band in grades.bands if band.id == standing["grade"]), ""),
         "bands": [
             {
                 "id": band.id,

@@ -75,9 +75,15 @@ def role_name(policy: Policy, role: str) -> str:
     return next((each.label for each in policy.file.sheets if each.role == role), role)
 
 
-def post_level_name(_policy: Policy, level: str) -> str:
-    """Return what a post level is called."""
-    return text(f"explain-post-level-{level}") if level in POST_LEVELS else level
+def post_level_name(policy: Policy, level: str) -> str:
+    """Return what a post level is called: by the policy's own word, or as a procuratorate calls it."""
+    own = next((each.label for each in policy.file.vocabulary.post_levels if each.id == level), None)
+    return own or (text(f"explain-post-level-{level}") if level in POST_LEVELS else level)
+
+
+def rater_name(policy: Policy, kind: str) -> str:
+    """Return what a kind of rater is called; by its code where the policy has no word for it."""
+    return next((each.label for each in policy.file.vocabulary.raters if each.id == kind), kind)
 
 
 def _veto_name(policy: Policy, measure: str) -> str:
@@ -90,9 +96,12 @@ _NAMES: Mapping[str, Callable[[Policy, str], str]] = {
     "children": indicator_name,
     "group-unknown": group_name,
     "negative": indicator_name,
+    "no-peers": group_name,
     "parameter": parameter_name,
+    "peer-level-unknown": group_name,
     "post-level": post_level_name,
     "quota": grade_name,
+    "ratings": rater_name,
     "role": role_name,
     "tie": grade_name,
     "tier": indicator_name,

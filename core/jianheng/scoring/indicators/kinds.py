@@ -158,7 +158,10 @@ def _caseload(node: Indicator, reader: Reader) -> Fraction:
         raise NoValueError(Gap("missing", "post-level-unknown"))
     if level not in node.ratios:
         raise NoValueError(Gap("not-applicable", f"post-level:{level}"))
-    mean = reader.peers().mean
+    group = reader.peers(node.mean_of)
+    if group is None:
+        return _declared(node, reader, f"no-peers:{node.group}")
+    mean = group.mean
     reader.note("mean", mean)
     due = mean * reader.amount(f"ratio:{level}", node.ratios[level])
     reader.note("due", due)
@@ -170,6 +173,8 @@ def _caseload(node: Indicator, reader: Reader) -> Fraction:
 def _peers(node: Indicator, reader: Reader) -> Fraction:
     value, full = reader.value("input"), reader.number("full")
     group = reader.peers()
+    if group is None:
+        raise ValueError(f"whoever has a value is his own peer: {node.id}")
     if node.against == "percentile":
         part = part_below(group, int(value * 1000), node.ties)
         if part is None:

@@ -104,7 +104,7 @@ class Reader:
     def amount(self, name: str, number: Number) -> Fraction:
         """Return a number of the policy on the day, written down as ``name``; raises as :meth:`number`."""
         value = self.quietly(number)
-        self.note(name, value)
+        self.note(name, self._world.amount(number).text)
         return value
 
     def quietly(self, number: Number) -> Fraction:
@@ -114,26 +114,36 @@ class Reader:
             raise NoValueError(Gap("missing", f"parameter:{number}"))
         if found.read is not None:
             self.reads[found.read.name] = found.read
-        return Fraction(found.value)
+        return found.value
 
-    def peers(self) -> Peers:
-        """Return the values of the indicator's ``input`` in the person's ``group``, his own included.
+    def peers(self, levels: tuple[str, ...] = ()) -> Peers | None:
+        """Return the values of the indicator's ``input`` in the person's ``group``; None where nobody has any.
+
+        Args:
+            levels: only of those at these post levels; blank: of everybody, the person himself included.
 
         Raises:
-            NoValueError: which group he is in is not known.
+            NoValueError: which group he is in is not known, or whether somebody in it is at one of the levels.
         """
         world, name = self._world, str(self._named("input"))
         group = next(each for each in world.policy.file.groups if each.id == self.node.group)
         key = group_key(self.person, group)
         if key is None:
             raise NoValueError(Gap("missing", f"group-unknown:{group.id}"))
-        found = world.peers.get((name, group.id, key))
-        if found is None:
+        if (name, group.id, key, levels) not in world.peers:
             column = world.columns[name]
-            values = (column[position] for position in self._members(group)[key])
-            found = peers(value for value in values if not isinstance(value, Gap))
-            world.peers[name, group.id, key] = found
-        self.note("peers", len(found.values))
+            told = [
+                (place, value)
+                for place in self._members(group)[key]
+                if not isinstance(value := column[place], Gap)
+            ]
+            at = {place: world.people[place].post_level for place, _ in told} if levels else {}
+            if not all(at.values()):
+                raise NoValueError(Gap("missing", f"peer-level-unknown:{group.id}"))
+            values = [value for place, value in told if not levels or at[place] in levels]
+            world.peers[name, group.id, key, levels] = peers(values) if values else None
+        found = world.peers[name, group.id, key, levels]
+        self.note("peers", len(found.values) if found else 0)
         return found
 
     def ratings(self) -> Mapping[str, Sequence[Decimal]]:
@@ -178,7 +188,6 @@ def _formula_column(world: World, node: Indicator) -> list[Fraction | None]:
 def _column(world: World, told: str, positions: Sequence[int]) -> tuple[Fraction | None, ...]:
     """Return one argument of a formula: an indicator's values, or a parameter's, the same for everyone."""
     if told not in world.columns:
-        value = world.amount(told).value
-        return (None if value is None else Fraction(value),) * len(positions)
+        return (world.amount(told).value,) * len(positions)
     found = (world.columns[told][position] for position in positions)
     return tuple(None if isinstance(each, Gap) else whole(each) for each in found)

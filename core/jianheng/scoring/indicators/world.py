@@ -9,9 +9,10 @@ from fractions import Fraction
 from jianheng.scoring.indicators.groups import Key
 from jianheng.scoring.indicators.outcome import ALL_RULES, Gap, Rating, Scored, Tally
 from jianheng.scoring.indicators.peers import Peers
+from jianheng.scoring.law.exact import exact_text
 from jianheng.scoring.law.indicator_order import children
 from jianheng.scoring.law.pack import Indicator, Number
-from jianheng.scoring.law.parameters import Amount, amount
+from jianheng.scoring.law.parameters import Resolved, amount
 from jianheng.scoring.law.period import Period
 from jianheng.scoring.law.policy import Policy
 
@@ -29,6 +30,21 @@ class Counted:
     items: int = 0
     quantity: int = 0
     shares: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A number of the law on the day, as indicators use it.
+
+    Attributes:
+        value: None where its parameter has none.
+        text: how it is written down.
+        read: the parameter read, if one was.
+    """
+
+    value: Fraction | None
+    text: str
+    read: Resolved | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,20 +72,23 @@ class World:
     counted: Mapping[str, Mapping[int, Counted]]
     ratings: Mapping[tuple[str, str], Mapping[str, Sequence[Decimal]]]
     columns: dict[str, list[Outcome]] = field(default_factory=dict)
-    numbers: dict[Number, Amount] = field(default_factory=dict)
+    numbers: dict[Number, "Known"] = field(default_factory=dict)
     groups: dict[str, dict[Key, list[int]]] = field(default_factory=dict)
-    peers: dict[tuple[str, str, Key], Peers] = field(default_factory=dict)
+    peers: dict[tuple[str, str, Key, tuple[str, ...]], Peers | None] = field(default_factory=dict)
     formulas: dict[str, list[Fraction | None]] = field(default_factory=dict)
 
     def with_points(self, points: Mapping[str, Sequence[int]]) -> "World":
         """Return the same world with other points, in which nothing has been worked out yet."""
         return replace(self, points=points, columns={}, peers={}, formulas={})
 
-    def amount(self, number: Number) -> Amount:
+    def amount(self, number: Number) -> "Known":
         """Return a number on the day of the evaluation."""
         found = self.numbers.get(number)
         if found is None:
-            found = self.numbers[number] = amount(self.policy.layers, number, self.day)
+            held = amount(self.policy.layers, number, self.day)
+            value = None if held.value is None else Fraction(held.value)
+            text = "" if value is None else exact_text(value)
+            found = self.numbers[number] = Known(value, text, held.read)
         return found
 
 

@@ -50,14 +50,17 @@ def steps(policy: Policy) -> tuple[tuple[str, ...], tuple[str, ...]]:
     The first makes ``line``: everything that a case alone decides. Between the two, ``carried`` takes
     lines of other cases that share a cap with these; the second makes ``ledger``.
     """
-    has_team = any(
-        each.team or any(change.team for change in each.changes) for each in policy.measures.values()
-    )
+    shares = has_team(policy)
     made = [MEMBER, HELD, *_best_choices(policy)]
-    made += [team(policy)] if has_team else []
+    made += [team(policy)] if shares else []
     made += [THINGS, COMBINATIONS, PERMITTED, candidates(policy), MATCHED]
-    made += [_subject(policy, has_team=has_team), _priced(policy), _line(policy, has_team=has_team)]
+    made += [_subject(policy, shares=shares), _priced(policy), _line(policy, shares=shares)]
     return tuple(made), (*limits(policy), f"CREATE TEMP VIEW ledger AS {_ledger(policy)}")
+
+
+def has_team(policy: Policy) -> bool:
+    """Return whether anything this policy counts is shared by a case's team."""
+    return any(each.team or any(change.team for change in each.changes) for each in policy.measures.values())
 
 
 _ITEM = (
@@ -78,7 +81,7 @@ def _faults(policy: Policy) -> tuple[str, ...]:
     return ("fault",) if any(row.fault for row in policy.points) else ()
 
 
-def _subject(policy: Policy, *, has_team: bool) -> str:
+def _subject(policy: Policy, *, shares: bool) -> str:
     """Items and whom they count for: one person, or everyone in the case's team, or nobody where there is none."""
     own = [*_ITEM, *_faults(policy), *(f"factor_{each.id}" for each in policy.factors if each.over == "item")]
     told = ", ".join(f"i.{name}" for name in own)
@@ -97,7 +100,7 @@ SELECT {told}, false AS shared, i.actor AS person_key,
 FROM item i LEFT JOIN held h ON h.person_key = i.actor AND i.day >= h.since AND i.day < h.until
 LEFT JOIN member m ON m.case_no = i.case_no
   AND m.person_key = CASE WHEN h.role IS NULL OR h.role = '' THEN i.actor END
-WHERE NOT i.team{members if has_team else ""}
+WHERE NOT i.team{members if shares else ""}
 """
 
 
@@ -235,13 +238,15 @@ def _apart(policy: Policy) -> list[int]:
     return sorted(number for name, number in measure_numbers(policy).items() if name in named)
 
 
-def _line(policy: Policy, *, has_team: bool) -> str:
+def _line(policy: Policy, *, shares: bool) -> str:
     """One row per ledger line: the part of each person, what stands against it, whether it is final.
 
-    An actor has the whole; in a team each has the difference of two cumulative shares.
+    An actor has the whole; in a team each has the difference of two cumulative shares. ``worth`` is what the
+    shares of an item must sum to, where it is shared at all.
     """
     factors = "".join(f", factor_{n}" for n in range(len(policy.factors)))
     keep = ", ".join((*_KEPT, *_faults(policy), "rule_no", "allowed", "final")) + factors
+    worth = ", CASE WHEN shared AND whole <> 0 THEN item_points END AS worth" if shares else ""
     widen, narrow = exact(sizes(policy).split)
     size = widen("abs(item_points)")
     split = narrow(f"(({size} * so_far) // whole - ({size} * (so_far - weight)) // whole)")
@@ -250,13 +255,13 @@ def _line(policy: Policy, *, has_team: bool) -> str:
         f" ELSE (CASE WHEN item_points < 0 THEN -1 ELSE 1 END) * {split} END"
     )
     share = "CASE WHEN whole = 0 THEN 0 ELSE weight * 1000 // whole END"
-    apart = _apart(policy) if has_team else []
+    apart = _apart(policy) if shares else []
     numbers = ", ".join(map(str, apart))
-    parts = f"SELECT {keep}, {due} AS due, {share} AS share FROM priced"
+    parts = f"SELECT {keep}, {due} AS due, {share} AS share{worth} FROM priced"
     if apart:
         parts = f"""{parts} WHERE NOT shared OR measure_no NOT IN ({numbers})
   UNION ALL
-  SELECT {keep}, {due}, {share} FROM (
+  SELECT {keep}, {due}, {share}{worth} FROM (
     SELECT * EXCLUDE (so_far, whole), CAST(sum(weight) OVER (PARTITION BY measure_no, item_key, rule_no) AS BIGINT) AS whole,
       CAST(sum(weight) OVER (PARTITION BY measure_no, item_key, rule_no ORDER BY {rank_sql("role")}, person_key
         ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW) AS BIGINT) AS so_far
@@ -276,7 +281,7 @@ def _line(policy: Policy, *, has_team: bool) -> str:
 CREATE TEMP TABLE line AS
 WITH part AS ({parts})
 SELECT p.measure_no, p.case_no, p.item_key, p.item_label, p.fact_hash, p.day, p.quantity, p.person_key, p.role, p.rule_no,
-  coalesce(p.due, 0) AS due, p.share, {reason} AS reason_no, p.final{told}{fault}
+  coalesce(p.due, 0) AS due, p.share, {reason} AS reason_no, p.final{told}{fault}{", p.worth" if shares else ""}
 FROM part p
 """
 
@@ -322,7 +327,7 @@ FROM line l
 LEFT JOIN rule_text r ON r.rule_no = l.rule_no
 LEFT JOIN settled s ON s.line_no = l.rowid
 LEFT JOIN refused x ON x.line_no = l.rowid
-WHERE l.day >= (SELECT max(start) FROM period_row)
+WHERE l.day >= $start
 UNION ALL
 SELECT {again} FROM carried c
 LEFT JOIN settled s ON s.line_no = -1 - c.rowid LEFT JOIN refused x ON x.line_no = -1 - c.rowid

@@ -39,7 +39,8 @@ _KEYS = ", ".join(f"c.{name}" for name in _COMBINATION)
 
 def candidates(policy: Policy) -> str:
     """Rules that speak of a combination; for what was not allowed every rule of any role is a candidate."""
-    kinds = sorted({(bool(row.code), bool(row.category)) for row in policy.points})
+    # A policy may have no row at all: a frame whose indicators count and give no points of their own.
+    kinds = sorted({(bool(row.code), bool(row.category)) for row in policy.points}) or [(False, False)]
     found = " UNION ALL ".join(
         f"""
   SELECT {_KEYS}, c.allowed, r.rule_no, r.since, r.until,

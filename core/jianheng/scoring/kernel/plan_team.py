@@ -3,6 +3,7 @@
 # ruff: noqa: S608 every name in these statements is ours
 
 from jianheng.facts.entities import ROLES
+from jianheng.rules.views import TAKES_PART
 from jianheng.scoring.law.policy import Policy
 
 RANK_OF_ROLE = "CASE {0} " + " ".join(f"WHEN '{role}' THEN {n}" for n, role in enumerate(ROLES)) + " END"
@@ -36,12 +37,7 @@ CREATE TEMP TABLE member AS
 SELECT case_no, person_key, CASE min(role_rank) {" ".join(f"WHEN {n} THEN '{role}'" for n, role in enumerate(ROLES))} ELSE '' END AS role,
   max(share) AS share
 FROM (
-  SELECT case_no, person_key, {RANK_OF_ROLE.format("role")} AS role_rank, share
-  FROM fact_participation WHERE person_key IS NOT NULL
-  UNION ALL
-  SELECT c.case_no, c.handler_key, 0, NULL FROM fact_case c
-  WHERE c.handler_key IS NOT NULL
-    AND NOT EXISTS (SELECT 1 FROM fact_participation p WHERE p.case_no = c.case_no)
+  SELECT case_no, person_key, {RANK_OF_ROLE.format("role")} AS role_rank, share FROM ({TAKES_PART}) named
 ) part
 GROUP BY case_no, person_key
 """

@@ -8,7 +8,7 @@ tables under their names can run it: as tables and views of a database, or as fr
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import pyarrow as pa
@@ -93,9 +93,11 @@ def pricing(policy: Policy, period: Period, *, some: bool = False) -> tuple[Step
     return (_counted(policy, period, some=some), _ITEM, *_fixed(_Known(policy))[1])
 
 
-def settling(policy: Policy) -> tuple[Step, ...]:
+def settling(policy: Policy, period: Period) -> tuple[Step, ...]:
     """Return the steps from ``line`` and ``carried`` to ``ledger``."""
-    return _fixed(_Known(policy))[2]
+    start = f"CAST('{period.start}' AS DATE)"
+    steps = _fixed(_Known(policy))[2]
+    return tuple(replace(step, select=step.select.replace("$start", start)) for step in steps)
 
 
 _ITEM = Step("item", "SELECT * FROM counted", kept=False)

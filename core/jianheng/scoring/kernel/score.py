@@ -8,7 +8,7 @@ where each gets the difference of two cumulative sums, so that the parts always 
 import datetime as dt
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import duckdb
 import pyarrow as pa
@@ -17,7 +17,7 @@ import pyarrow.compute
 from jianheng.errors import StopError
 from jianheng.facts.entities import ENTITIES
 from jianheng.rules.views import NEEDED, PERSONAL
-from jianheng.scoring.kernel import plan, program
+from jianheng.scoring.kernel import plan, plan_tables, program
 from jianheng.scoring.kernel.engine import connection
 from jianheng.scoring.law.period import Period
 from jianheng.scoring.law.policy import Policy
@@ -118,16 +118,17 @@ def lines(
         for name, table in program.tables(policy).items():
             _put(engine, name, table)
         _put(engine, "scope_unit", pa.table({"unit_code": pa.array(list(units), pa.string())}))
-        _put(engine, "period_row", pa.table({"start": pa.array([period.start], pa.date32())}))
         if only is not None:
             _put(engine, "scored_case", pa.table({"case_no": pa.array(list(only), pa.string())}))
+        little = facts["case"].num_rows <= _LITTLE if "case" in facts else True
         for step in program.pricing(policy, period, some=only is not None):
-            run(engine, policy, step)
+            run(engine, policy, replace(step, kept=step.kept or (little and step.name == "counted")))
             if step.name == "counted":
                 with _named(engine, policy, step):
                     check_items(engine)
+        check_shares(engine, policy)
         _put(engine, "carried", _carried(engine, carry))
-        for step in program.settling(policy):
+        for step in program.settling(policy, period):
             run(engine, policy, step)
         yield engine
 
@@ -145,6 +146,8 @@ def _put(engine: duckdb.DuckDBPyConnection, name: str, table: pa.Table) -> None:
 _NUMBERED = frozenset({"carried"})
 """Tables whose rows are known by their ``rowid``."""
 _SMALL = 100_000
+_LITTLE = 20_000
+"""Up to so many cases what is counted is written down: planning it once takes longer than its rows take room."""
 
 
 def run(engine: duckdb.DuckDBPyConnection, policy: Policy, step: program.Step) -> None:
@@ -294,3 +297,22 @@ def check_items(engine: duckdb.DuckDBPyConnection) -> None:
     ).fetchone()
     if twice is not None:
         raise StopError("measure-multiplies", measure=twice[0], key=twice[1], times=twice[2])
+
+
+def check_shares(engine: duckdb.DuckDBPyConnection, policy: Policy) -> None:
+    """See that what the members of a team have of an item sums to what it is worth under its rule.
+
+    Raises:
+        StopError: of some item it does not.
+    """
+    if not plan.has_team(policy):
+        return
+    wrong = engine.execute(
+        "SELECT measure_no, item_key, sum(due), max(worth) FROM line WHERE worth IS NOT NULL"
+        " GROUP BY measure_no, item_key, rule_no"
+        " HAVING sum(due) <> max(worth) OR min(worth) <> max(worth) ORDER BY 1, 2 LIMIT 1"
+    ).fetchone()
+    if wrong is not None:
+        names = {number: name for name, number in plan_tables.measure_numbers(policy).items()}
+        number, key, parts, worth = wrong
+        raise StopError("score-item-split", measure=names[number], key=key, parts=parts, worth=worth)

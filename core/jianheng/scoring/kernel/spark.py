@@ -78,12 +78,11 @@ def score(
     for name, table in program.tables(policy).items():
         _put(spark, name, table)
     _put(spark, "scope_unit", pa.table({"unit_code": pa.array(list(units), pa.string())}))
-    _put(spark, "period_row", pa.table({"start": pa.array([period.start], pa.date32())}))
     if policy.workdays is not None:
         _put(spark, "workday", policy.workdays)
     nothing = {name: pa.array([], arrow_type(LEDGER.c[name])) for name in plan.LEDGER_COLUMNS}
     _put(spark, "carried", pa.table(nothing))
-    for step in (*program.views(policy), *program.pricing(policy, period), *program.settling(policy)):
+    for step in (*program.views(policy), *program.pricing(policy, period), *program.settling(policy, period)):
         _run(spark, step)
         if step.name == "item":
             _check(spark)

@@ -1,13 +1,13 @@
 """Sums of ledger lines, and moving them by a difference."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import fields
 
-import duckdb
 import pyarrow as pa
 
 from jianheng.scoring.indicators.outcome import ALL_RULES, Tally
 from jianheng.scoring.kernel.engine import connection
+from jianheng.scoring.law.policy import Policy
 from jianheng.store.tables import ADJUSTS
 
 Key = tuple[str, str, str, str]
@@ -20,6 +20,7 @@ _AMOUNTS = ("points", "provisional", "withheld", "entries", "items", "quantity",
 
 # Whoever is not of this office has lines that say so, and no sums. What no rule speaks of is an item all
 # the same; what was refused is not. A line that corrects a closed period moves points, and is no item here.
+# An item under several rules is one: found by grouping, and so only for measures that somebody asks.
 _SUMS_SQL = f"""
 WITH own AS (
   SELECT *, (state <> 'void' OR reason = 'no-rule') AND NOT starts_with(reason, '{ADJUSTS}') AS counts
@@ -28,7 +29,8 @@ WITH own AS (
 ),
 item AS (
   SELECT person_key, sheet, measure, item_key, max(quantity) AS quantity, max(share) AS share
-  FROM own WHERE counts GROUP BY person_key, sheet, measure, item_key
+  FROM own WHERE counts AND ($all OR list_contains($measures, measure))
+  GROUP BY person_key, sheet, measure, item_key
 )
 SELECT person_key, sheet, measure, rule_id, max(indicator), sum(points),
   sum(CASE WHEN state = 'provisional' THEN points ELSE 0 END), sum(withheld), count(*),
@@ -44,17 +46,25 @@ FROM own WHERE counts AND state <> 'void' GROUP BY person_key, sheet
 """  # noqa: S608 only names of ours
 
 
-def tallies_in(engine: duckdb.DuckDBPyConnection) -> dict[Key, Tally]:
-    """Return the sums of the table ``ledger`` of an engine."""
-    found = engine.execute(_SUMS_SQL).fetchall()
-    return {row[:4]: Tally(*row[:5], *(int(amount) for amount in row[5:])) for row in found}
+def counted_measures(policy: Policy) -> frozenset[str]:
+    """Return the measures whose items an indicator counts or a veto looks for."""
+    grades = policy.file.grades
+    counted = {name for node in policy.file.indicators for name in node.measures}
+    return frozenset(counted | {each.measure for each in (grades.vetoes if grades else ())})
 
 
-def tallies_of(ledger: pa.Table) -> dict[Key, Tally]:
-    """Return the sums of some ledger lines."""
+def tallies_of(ledger: pa.Table, counted: Collection[str] | None = None) -> dict[Key, Tally]:
+    """Return the sums of some ledger lines.
+
+    Args:
+        ledger: the lines.
+        counted: the measures whose items are counted too (:data:`ALL_RULES`); None for all.
+    """
+    asked = {"all": counted is None, "measures": sorted(counted or ())}
     with connection() as engine:
         engine.register("ledger", ledger)
-        return tallies_in(engine)
+        found = engine.execute(_SUMS_SQL, asked).fetchall()
+    return {row[:4]: Tally(*row[:5], *map(int, row[5:])) for row in found}
 
 
 def moved(held: Mapping[Key, Tally], old: Mapping[Key, Tally], new: Mapping[Key, Tally]) -> dict[Key, Tally]:

@@ -104,8 +104,13 @@ def read_chain(
 
 
 def fingerprint(thing: BaseModel) -> str:
-    """Return the mark by which a lower layer names what it replaces."""
-    told = json.dumps(thing.model_dump(mode="json", exclude={"replaces"}), sort_keys=True, ensure_ascii=False)
+    """Return the mark by which a lower layer names what it replaces.
+
+    It holds what differs from the defaults only, so that a version of Jianheng that knows one key more does not
+    make every override of every province stale.
+    """
+    said = thing.model_dump(mode="json", exclude={"replaces"}, exclude_defaults=True)
+    told = json.dumps(said, sort_keys=True, ensure_ascii=False)
     return hashlib.sha256(told.encode()).hexdigest()[:8]
 
 

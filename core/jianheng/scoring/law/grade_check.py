@@ -16,7 +16,7 @@ from jianheng.scoring.law.indicator_numbers import (
 )
 from jianheng.scoring.law.pack import Band, Grades, PolicyFile
 from jianheng.scoring.law.parameters import Layer, amounts
-from jianheng.scoring.law.reading import nearest
+from jianheng.scoring.law.reading import unknown
 from jianheng.scoring.law.tiers import BOUND_NAMES
 
 
@@ -50,12 +50,10 @@ def _check_names(grades: Grades, named: Mapping[str, Collection[str]], where: st
     for kind, what, name in told:
         have = named.get(kind)
         if have is not None and name not in have:
-            near = nearest(name, have)
-            yield problem("policy-unknown-name", where=where, kind=what, name=name, nearest=near)
+            yield unknown(name, have, where, what)
     for veto in grades.vetoes:
         if veto.at_most not in bands:
-            near = nearest(veto.at_most, bands)
-            yield problem("policy-unknown-name", where=where, kind="band", name=veto.at_most, nearest=near)
+            yield unknown(veto.at_most, bands, where, "band")
         elif veto.at_most == bands[0]:
             yield problem("grades-veto-idle", where=where, measure=veto.measure, band=veto.at_most)
 

@@ -13,7 +13,7 @@ from jianheng.scoring.law.indicator_order import dependencies, evaluation_order,
 from jianheng.scoring.law.pack import Indicator, IndicatorKind, PolicyFile, Sheet
 from jianheng.scoring.law.pack_rows import PointsRow
 from jianheng.scoring.law.parameters import Layer
-from jianheng.scoring.law.reading import nearest
+from jianheng.scoring.law.reading import unknown
 
 _EVERY_KIND = frozenset(
     (
@@ -43,7 +43,7 @@ _ALSO: Mapping[IndicatorKind, tuple[str, ...]] = {
     "deduct": ("per", "when_zero", "on_missing", "on_not_applicable"),
     "weighted": ("on_missing", "on_not_applicable"),
     "target": ("beyond", "when_zero"),
-    "caseload": ("when_zero",),
+    "caseload": ("mean_of", "when_zero"),
     "per_head": ("scale", "when_zero"),
     "peers": ("when_zero", "ties"),
     "raters": ("on_missing",),
@@ -80,8 +80,7 @@ def outside(names: Iterable[str], known: Collection[str], where: str, what: str)
     """Yield a fault for each name that is none of some."""
     for name in names:
         if name not in known:
-            near = nearest(name, known)
-            yield problem("policy-unknown-name", where=where, kind=what, name=name, nearest=near)
+            yield unknown(name, known, where, what)
 
 
 def check_indicators(file: PolicyFile, points: Iterable[PointsRow], known: Known) -> list[Problem]:
@@ -137,6 +136,7 @@ def _check_names(node: Indicator, where: str, known: Known) -> Iterator[Problem]
     yield from outside(node.roles, ROLES, f"{where} roles", "role")
     yield from outside(node.post_levels, POST_LEVELS, f"{where} post_levels", "post_level")
     yield from outside(node.ratios, POST_LEVELS, f"{where} ratios", "post_level")
+    yield from outside(node.mean_of, POST_LEVELS, f"{where} mean_of", "post_level")
     if node.function is None or known.formulas is None:
         return
     yield from outside([node.function], known.formulas, f"{where} function", "function")

@@ -14,7 +14,7 @@ from jianheng.errors import Problem, problem
 from jianheng.scoring.law.exact import exact_text
 from jianheng.scoring.law.pack import Bounds, Indicator, Number
 from jianheng.scoring.law.parameters import Layer, amount, amounts
-from jianheng.scoring.law.reading import nearest
+from jianheng.scoring.law.reading import unknown
 from jianheng.scoring.law.tiers import BOUND_NAMES, Flaw, Span, flaws, span
 
 POINT = "分"
@@ -110,8 +110,7 @@ def check_use(
         known = parameters or ()
         if parameters is None or use.number in known:
             return []
-        near = nearest(use.number, known)
-        return [problem("policy-unknown-name", where=where, kind="parameter", name=use.number, nearest=near)]
+        return [unknown(use.number, known, where, "parameter")]
     if any(isinstance(each.value, tuple) for one in declared for each in one.values):
         return [problem("policy-parameter-codes", where=where, parameter=use.number)]
     unit = declared[0].unit

@@ -15,7 +15,8 @@ from jianheng.scoring.law.pack import ID_PATTERN, Level, PolicyFile
 from jianheng.scoring.law.pack_files import Files
 from jianheng.scoring.law.pack_rows import AuthorityRow, PointsRow
 from jianheng.scoring.law.parameters import Declaration, Layer
-from jianheng.scoring.law.reading import Line, build, faults_of, nearest, read_table, read_toml
+from jianheng.scoring.law.reading import Line, build, faults_of, read_table, read_toml, unknown
+from jianheng.scoring.law.spreadsheet_codes import spreadsheet_fault
 
 _STAND_INS: Mapping[str, Any] = {
     "label": "?",
@@ -111,16 +112,20 @@ def _read_formulas(written: Written, files: Files) -> None:
 
 
 def _check_catalogue(lines: list[Line]) -> Iterator[Problem]:
-    """Every code once, every parent there."""
+    """Every code once, every parent there, none of them a number or a day of a spreadsheet."""
     codes: set[str] = set()
     for where, row in lines:
+        changed = [
+            spreadsheet_fault(code, (), where, column)
+            for column, code in (("code", row.code), ("parent", row.parent))
+        ]
+        yield from (each for each in changed if each is not None)
         if row.code in codes:
             yield problem("policy-id-twice", file=where, id=row.code)
         codes.add(row.code)
     for where, row in lines:
         if row.parent and row.parent not in codes:
-            near = nearest(row.parent, codes)
-            yield problem("policy-unknown-name", where=where, kind="parent", name=row.parent, nearest=near)
+            yield unknown(row.parent, codes, where, "parent")
 
 
 def read_office(files: Files) -> Written:

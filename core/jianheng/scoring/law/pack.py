@@ -23,6 +23,9 @@ Level = Literal["nation", "province", "city", "office"]
 LEVELS: tuple[Level, ...] = ("nation", "province", "city", "office")
 """From the general to the special: a pack extends one of a level not below its own."""
 
+ORDINARY_LEVELS = ("deputy_dept_head", "member")
+"""Post levels of whom no rule asks a smaller caseload: neither leaders of the office nor heads of departments."""
+
 CapUnit = Literal["case", "person", "day", "month", "quarter", "year"]
 Grouping = Literal["sheet", "unit", "department", "role", "post_level", "staff_class"]
 Rounding = Literal["down", "half_up", "up"]
@@ -51,8 +54,10 @@ class Term(Strict):
 
 
 class Vocabulary(Strict):
-    """The words a policy counts in."""
+    """The words a policy counts in, and its own names for post levels and kinds of raters."""
 
+    post_levels: tuple[Term, ...] = ()
+    raters: tuple[Term, ...] = ()
     carriers: tuple[Term, ...] = ()
     tracks: tuple[Term, ...] = ()
     actions: tuple[Term, ...] = ()
@@ -166,8 +171,9 @@ class Indicator(Overriding):
              with ``per``, their mean over that indicator's value
     weighted the children's values, each times its weight in ``weights``
     target   ``full`` times ``input / target``, at most ``full``; above the target ``beyond`` a unit
-    caseload ``full`` times ``input`` over what is due: the mean of ``input`` in ``group`` times the
-             ratio of the person's post level in ``ratios``; at most ``full``
+    caseload ``full`` times ``input`` over what is due: the mean of ``input`` among those in ``group``
+             whose post level is in ``mean_of``, times the ratio of the person's own in ``ratios``; at
+             most ``full``
     per_head ``input`` over the reference quantity ``reference`` (a parameter), times ``scale``
     peers    ``full`` times ``input`` over the ``against`` (max, mean, median) of ``input`` in
              ``group``; ``percentile``: ``full`` times the part of the group he stands above
@@ -184,6 +190,9 @@ class Indicator(Overriding):
         roles: the case roles it applies to; to others it is not applicable. Blank: all.
         post_levels: likewise.
         when_zero: what a zero denominator, average or maximum gives.
+        mean_of: of caseload: the post levels whose values make the mean. Unsaid: all but leaders and heads
+            of departments, whose least caseload is a part of what the others carry; blank: everybody in
+            the group.
         ties: for percentile: whether equals count as below (``best``), half (``middle``) or not (``worst``).
         on_missing: what a missing child does: ``missing`` makes this node missing, ``skip`` leaves it out.
         on_not_applicable: what a child that is not applicable does: ``skip`` leaves it out, ``reweight``
@@ -219,6 +228,7 @@ class Indicator(Overriding):
     beyond: Number | None = None
     group: Id | None = None
     ratios: Mapping[str, Number] = {}
+    mean_of: tuple[str, ...] = ORDINARY_LEVELS
     reference: ParameterName | None = None
     against: Literal["max", "mean", "median", "percentile"] | None = None
     ties: Literal["best", "middle", "worst"] = "middle"
@@ -228,10 +238,7 @@ class Indicator(Overriding):
 
 
 class Gate(Overriding):
-    """When a point is final: a condition over the case view. Until then it is provisional.
-
-    ``measures`` names what it holds for; blank is everything that hangs on a case.
-    """
+    """When points of ``measures`` (blank: all that hang on a case) are final: a condition over the case view."""
 
     id: Id = "gate"
     label: str
@@ -290,7 +297,8 @@ class Cap(Overriding):
 
     Attributes:
         per: the unit it holds for: ``["person", "month"]`` is each person's month.
-        limit: points, never negative: also for rules that deduct it is the size that counts.
+        limit: points, never negative (of rules that deduct it is the size). Where it changes within a unit, each
+            item is granted by the limit of its own day, less all that was granted before; a fall takes none back.
         rules: rules it binds together; or
         indicators: all rules of these indicators.
         allot: ``day``: who comes first is granted first; ``points``: the largest first, within the period.
@@ -319,12 +327,13 @@ class Group(Overriding):
 
 
 class Band(Bounds):
-    """A grade and the totals that give it."""
+    """A grade, the totals that give it, and what follows from it (``consequence``)."""
 
     id: Id
     label: str
     share: Number | None = None
     rounding: Rounding = "down"
+    consequence: str = ""
 
 
 class Veto(Strict):
@@ -352,8 +361,7 @@ class Grades(Overriding):
 class Adjustments(Strict):
     """What happens with facts that come to light after a period was closed.
 
-    ``list``: they are listed beside the closed period and change nothing. ``next``: the difference is
-    entered in the first period after it that is still open.
+    ``list``: they are listed and change nothing; ``next``: the difference goes to the first open period after.
     """
 
     rule: Literal["list", "next"] = "list"

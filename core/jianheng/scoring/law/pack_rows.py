@@ -17,7 +17,7 @@ class PointsRow(Strict):
         case_cap, month_cap, year_cap: at most so many points for one person in one case, month, year
             (by the policy's calendar), granted in the order of days.
         fault: rules with the same word do not deduct (or give) twice for the same fault, the measure's
-            ``fault`` of the same case and person: the heaviest holds.
+            ``fault`` of the same case and person: together they come to the heaviest.
         replaces: the points of the row of the same id in a layer above, for the days from ``from`` on.
     """
 

@@ -18,6 +18,7 @@ from jianheng.scoring.law.parameters import amounts
 from jianheng.scoring.law.points import SCALE, thousandths
 from jianheng.scoring.law.reading import Line, nearest
 from jianheng.scoring.law.references import outside, strangers
+from jianheng.scoring.law.spreadsheet_codes import spreadsheet_fault
 
 QUANTITY_BOUND = 10**6
 """The largest quantity of one item that is counted exactly whatever the policy."""
@@ -86,17 +87,23 @@ def _check_codes(
     if codes and measure.code is None and not columns:
         yield problem("policy-code-without-column", where=where, measure=name)
     told = [codes_of(*over.origin(column), draft.catalogues) for column in sorted(columns)]
-    if told and all(told):  # one column without a catalogue, and nothing can be said
-        yield from _not_in(codes, frozenset().union(*told), where, "code")
+    every = (
+        frozenset().union(*told) if told and all(told) else frozenset()
+    )  # one without a catalogue: none known
+    yield from _not_in(codes, every, where, "code")
     if categories and "case_no" not in over.columns:
         yield problem("policy-measure-without-case", where=where, measure=name)
     known = codes_of("case", CASE.column("category"), draft.catalogues)
-    yield from _not_in(categories if known else (), known, where, "category")
+    yield from _not_in(categories, known, where, "category")
 
 
 def _not_in(codes: Sequence[str], known: frozenset[str], where: str, column: str) -> Iterator[Problem]:
+    """A code that is in no catalogue; where there is none, one that a spreadsheet has visibly changed."""
     for code in codes:
-        if code not in known:
+        changed = spreadsheet_fault(code, known, where, column)
+        if changed is not None:
+            yield changed
+        elif known and code not in known:
             yield problem(
                 "policy-code-unknown", where=where, column=column, code=code, nearest=nearest(code, known)
             )

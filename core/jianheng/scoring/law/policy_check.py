@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from decimal import Decimal
 
 from jianheng.errors import Problem, problem
-from jianheng.facts.entities import DECLARATION, ROLES
+from jianheng.facts.entities import DECLARATION, POST_LEVELS, ROLES
 from jianheng.rules.views import view
 from jianheng.scoring.law.chain import Draft
 from jianheng.scoring.law.indicator_check import Known, check_indicators
@@ -22,6 +22,7 @@ def check_draft(draft: Draft) -> list[Problem]:
         *_check_whole(draft),
         *_check_indicators(draft),
         *_check_sheets(draft),
+        *_check_words(draft),
         *_check_team(draft),
         *_check_gates(draft),
         *_check_factors(draft),
@@ -75,6 +76,17 @@ def _check_sheets(draft: Draft) -> list[Problem]:
         if each.role in roles:
             found.append(problem("policy-id-twice", file=where, id=each.role))
         roles[each.role] = each.id
+    return found
+
+
+def _check_words(draft: Draft) -> list[Problem]:
+    """A word for a post level or a rater that is none would be shown to nobody."""
+    words = draft.file.vocabulary
+    where = f"{draft.where} [vocabulary]"
+    found = outside([each.id for each in words.post_levels], POST_LEVELS, where, "post_level")
+    if "indicators" not in draft.faulty:
+        raters = {kind for node in draft.file.indicators if node.kind == "raters" for kind in node.weights}
+        found += outside([each.id for each in words.raters], raters, where, "rater")
     return found
 
 

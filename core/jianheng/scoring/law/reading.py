@@ -13,6 +13,7 @@ from typing import Any, NamedTuple, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from jianheng.errors import Problem, problem
+from jianheng.messages import some_of, text
 from jianheng.scoring.law.forms import Path, misread
 from jianheng.scoring.law.pack_files import Files
 
@@ -119,10 +120,16 @@ def _fault(model: type[BaseModel], data: Any, path: Path, error: Any, where: str
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """Return the known name most like a wrong one, or a dash."""
+    """Return the known name most like a wrong one, or where none is like it some of those there are."""
     plain = {each.casefold(): each for each in known}
     near = difflib.get_close_matches(name.strip().casefold(), plain, 1)
-    return plain[near[0]] if near else "—"
+    return plain[near[0]] if near else some_of(sorted(plain.values()))
+
+
+def unknown(name: str, known: Iterable[str], where: str, kind: str) -> Problem:
+    """Return the fault of a name that refers to nothing, with the nearest that exists, or some of those there are."""
+    told = {"kind": kind, "kind_name": text(f"policy-kind-{kind}"), "name": name}
+    return problem("policy-unknown-name", where=where, nearest=nearest(name, known), **told)
 
 
 def _keys(model: type[BaseModel]) -> set[str]:
@@ -185,6 +192,11 @@ def read_table(model: type[BaseModel], files: Files, path: str) -> tuple[list[Li
             if column in lists
             for value in values
             if set(value) & _NO_SEPARATORS
+        ]
+        odd += [
+            problem("policy-list-empty", where=where, key=column)
+            for column, values in cells.items()
+            if column in lists and not values
         ]
         row = odd or build(model, cells, where)
         if isinstance(row, list):

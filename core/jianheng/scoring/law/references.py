@@ -8,7 +8,7 @@ from jianheng.scoring.law.chain import Draft
 from jianheng.scoring.law.pack import Number
 from jianheng.scoring.law.parameters import resolve
 from jianheng.scoring.law.points import thousandths
-from jianheng.scoring.law.reading import nearest
+from jianheng.scoring.law.reading import unknown
 
 UNITS = {
     "factor": ("倍", "系数"),
@@ -16,11 +16,6 @@ UNITS = {
     "team": ("权重", "份额", "比例"),
 }
 """In which units a parameter may be read where."""
-
-
-def unknown(name: str, known: Iterable[str], where: str, what: str) -> Problem:
-    """Return the fault of a name that refers to nothing, with the nearest that exists."""
-    return problem("policy-unknown-name", where=where, kind=what, name=name, nearest=nearest(name, known))
 
 
 def strangers(draft: Draft, names: Iterable[str], kind: str, where: str, what: str) -> list[Problem]:

@@ -12,6 +12,7 @@ from jianheng.scoring.explanation.words import (
     indicator_name,
     measure_name,
     post_level_name,
+    rater_name,
     role_name,
 )
 from jianheng.scoring.law.indicator_order import children
@@ -179,8 +180,14 @@ def _named(policy: Policy, node: Indicator, day: dt.date) -> Iterator[str]:
     ]
     for name, value in told:
         yield text("explain-basis", label=text(f"explain-basis-{name}"), value=value)
+    for name, told_of in node.inputs.items():
+        value = number(policy, told_of, day) if "." in told_of else indicator_name(policy, told_of)
+        yield text("explain-basis", label=f"{node.function} {name}", value=value)
     for name, weight in node.weights.items():
-        yield text("law-weight", name=policy.indicator_label(name), value=number(policy, weight, day))
+        of = rater_name(policy, name) if node.kind == "raters" else policy.indicator_label(name)
+        yield text("law-weight", name=of, value=number(policy, weight, day))
+    if node.kind == "caseload" and node.mean_of:
+        yield text("law-mean-of", levels="、".join(post_level_name(policy, each) for each in node.mean_of))
     for level, ratio in node.ratios.items():
         yield text("law-ratio", name=post_level_name(policy, level), value=number(policy, ratio, day))
 
@@ -213,6 +220,12 @@ def _grades(policy: Policy, day: dt.date) -> Iterator[Block]:
         for band in grades.bands
     )
     yield grid(("grade", "total", "share"), rows)
+    if any(band.consequence for band in grades.bands):
+        yield items(
+            text("law-consequence", label=band.label, told=band.consequence)
+            for band in grades.bands
+            if band.consequence
+        )
     labels = {band.id: band.label for band in grades.bands}
     if grades.vetoes:
         yield items(

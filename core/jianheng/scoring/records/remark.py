@@ -15,7 +15,11 @@ def remark(policy: Policy, factors: str, caps: str) -> str:
         told.append(f"{choice_label(policy, factor, choice)} ×{_plain(int(permille))}")
     for each in filter(None, caps.split(";")):
         cap, _, taken = each.rpartition(":")
-        told.append(text("note-capped", cap=cap_label(policy, cap), points=shown(int(taken))))
+        words = {"points": shown(int(taken))}
+        if cap.endswith(".fault_cap"):
+            told.append(text("note-fault", **words))
+        else:
+            told.append(text("note-capped", cap=cap_label(policy, cap), **words))
     return "; ".join(told)
 
 
@@ -32,7 +36,7 @@ def choice_label(policy: Policy, factor: str, choice: str) -> str:
 
 
 def cap_label(policy: Policy, cap: str) -> str:
-    """Return what a cap is called: its own label, or the rule's with the unit of the rule's own cap."""
+    """Return what a cap is called: its own label, or the rule's with the unit of its own cap, or with its fault."""
     rule, _, unit = cap.partition(".")
     if not unit:
         return next((each.label for each in policy.file.caps if each.id == cap), cap)

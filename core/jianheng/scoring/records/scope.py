@@ -103,6 +103,10 @@ def _changed_cases(
         columns = ("from_case_no", "to_case_no") if name == "case_link" else ("case_no",)
         for column in columns:
             cases |= fact_versions.touched(connection, ENTITIES[name], office, column, since)
+    if "handling_unit_member" in changed:
+        member, case = ENTITIES["handling_unit_member"], ENTITIES["case"]
+        units = fact_versions.touched(connection, member, office, "handling_unit_key", since)
+        cases |= fact_versions.keys_where(connection, case, office, "handling_unit_key", units, "case_no")
     people: set[str] = set()
     for name in changed.intersection(("posting", "person")):
         people |= fact_versions.touched(connection, ENTITIES[name], office, "person_key", since)
@@ -156,9 +160,22 @@ def read_facts(
 
 def read_facts_at(connection: sa.Connection, office: str, at: int) -> dict[str, pa.Table]:
     """Return all facts by entity as they were known at a recorded moment (microseconds since 1970)."""
+    return read_facts_of(connection, office, FACT_ENTITIES, at)
+
+
+def read_facts_of(
+    connection: sa.Connection, office: str, only: Iterable[str], at: int, cases: Iterable[str] | None = None
+) -> dict[str, pa.Table]:
+    """Return facts of some entities as they were known at a recorded moment; of ``cases`` what belongs to them alone."""
+    wanted = None if cases is None else set(cases)
     return {
         name: fact_versions.read_current(
-            connection, ENTITIES[name], office, with_deleted=name == "person", at=at
+            connection,
+            ENTITIES[name],
+            office,
+            wanted if "case_no" in ENTITIES[name].names else None,
+            with_deleted=name == "person",
+            at=at,
         )
-        for name in FACT_ENTITIES
+        for name in only
     }

@@ -619,7 +619,7 @@ def test_a_condition_may_speak_of_linked_cases(policy):
 
 
 WHERE = 'where = "drafted_on is not null"'
-MANY = "coalesce('many', '1') > 3"
+MANY = "months('many') > 3"
 
 
 @pytest.mark.parametrize(

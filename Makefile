@@ -34,6 +34,7 @@ lint: $(STAMP)
 
 # A module of benchmarks/ is a benchmark when it can be run; the others are what benchmarks share.
 bench: $(STAMP)
+	@$(INSTALL) --group bench
 	@found=$$(grep -ls '__main__' benchmarks/*.py || true); \
 	if [ -z "$$found" ]; then echo "benchmarks/ holds no benchmark yet"; fi; \
 	for file in $$found; do \

@@ -141,6 +141,8 @@ def test_the_coefficients_are_the_58_of_the_annex_in_thirtieths():
         sizes[row.points] += 1
     assert sum(sizes.values()) == len({row.label for row in rows}) == 58
     assert list(sizes.values()) == [2, 25, 10, 3, 14, 4]
+    codes = [code for row in rows for code in row.category]
+    assert len(codes) == len(set(codes)), "a category of two types would be counted twice"
 
 
 def test_indicators_of_the_hundred_points_change_only_with_a_year():

@@ -128,13 +128,13 @@ def _civil(_view: View, numbered: Numbered, seen: Seen, fixed: Row) -> Rows:
     done = midnight_of(numbered.life.concluded) if seen.concluded else None
     nature, named = _NATURE[code == "0704" or numbered.ordinal % 5 == 0]
     row = {"AJXZ_DM": nature, "AJXZ_MC": named, "JARQ": done, "JAQK_MC": "提出监督意见" if done else None}
-    acts: Row = {
+    acts: dict[str, Row] = {
         "0702": {"TCJZWFTZRQ": done, "SFJZ": "Y" if done else None, "JZRQ": done},
         "0703": {"TCJCJYRQ": done, "SFCNJCJY": "Y" if done else None, "TCJCJYCNRQ": done},
         "0704": {"DCYFLXZZRQ": done, "SFCNYFLXZZJCJY": "Y" if done else None},
         "0705": {"ZCQSRQ": done},
-    }[code]
-    return {_CIVIL[code]: [fixed | row | acts]}
+    }
+    return {_CIVIL[code]: [fixed | row | acts[code]]}
 
 
 def _custody_necessity(numbered: Numbered, seen: Seen, fixed: Row) -> Rows:

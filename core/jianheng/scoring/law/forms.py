@@ -10,6 +10,7 @@ import typing
 import unicodedata
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
+from functools import cache
 from typing import Any, NamedTuple
 
 from pydantic import BaseModel
@@ -85,13 +86,20 @@ def misread(model: type[BaseModel], data: Any) -> Iterator[Misread]:
     """Yield what would be read as another number or day than was meant."""
     if not isinstance(data, Mapping):
         return
-    for name, field in model.model_fields.items():
-        key = field.alias or name
+    for key, kinds in _keys(model):
         if key in data:
-            yield from _misread_as(_kinds(field.annotation), data[key], (key,))
+            yield from _misread_as(kinds, data[key], (key,))
 
 
-def _misread_as(kinds: set[Any], value: Any, path: Path) -> Iterator[Misread]:
+@cache
+def _keys(model: type[BaseModel]) -> tuple[tuple[str, frozenset[Any]], ...]:
+    """Return the keys of a model, and what may stand there."""
+    return tuple(
+        (field.alias or name, _kinds(field.annotation)) for name, field in model.model_fields.items()
+    )
+
+
+def _misread_as(kinds: frozenset[Any], value: Any, path: Path) -> Iterator[Misread]:
     models = [each for each in kinds if issubclass(each, BaseModel)]
     if isinstance(value, Mapping) and models:
         for model in models:
@@ -107,7 +115,7 @@ def _misread_as(kinds: set[Any], value: Any, path: Path) -> Iterator[Misread]:
         yield from _misread_cell(kinds, value, path)
 
 
-def _misread_cell(kinds: set[Any], value: Any, path: Path) -> Iterator[Misread]:
+def _misread_cell(kinds: frozenset[Any], value: Any, path: Path) -> Iterator[Misread]:
     if dt.date in kinds and not isinstance(value, dt.date):
         meant = day_meant(str(value))
         if meant is not None:
@@ -124,7 +132,7 @@ def _misread_cell(kinds: set[Any], value: Any, path: Path) -> Iterator[Misread]:
         yield Misread(path, code, str(value)[:_SHOWN], "")
 
 
-def _kinds(annotation: Any) -> set[Any]:
+def _kinds(annotation: Any) -> frozenset[Any]:
     """Return every plain type an annotation speaks of."""
     found: set[Any] = set()
     pending = [annotation]
@@ -134,4 +142,4 @@ def _kinds(annotation: Any) -> set[Any]:
             pending.extend(typing.get_args(each))
         if isinstance(each, type):
             found.add(each)
-    return found - {type(None)}
+    return frozenset(found - {type(None)})

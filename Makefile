@@ -1,6 +1,7 @@
 # Everything here starts from make and Python >= 3.11; each target sets up .venv by itself.
 #   make demo    the whole job on simulated systems        make lint    style, types, direction of imports
 #   make test    lint, then all tests                      make bench   the benchmarks
+#   make soak    trials that take long: processes killed at random, databases stopped
 #   make clean   remove what these targets made
 # PYTHON=/path/to/python picks the interpreter that .venv is made with.
 
@@ -16,7 +17,7 @@ USABLE := import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))
 PYTHON ?= $(shell for each in python3.13 python3.12 python3.11 python3 python; do \
 	if "$$each" -c "$(USABLE)" >/dev/null 2>&1; then echo "$$each"; break; fi; done)
 
-.PHONY: demo test lint bench clean
+.PHONY: demo test lint bench soak clean
 .DELETE_ON_ERROR:
 
 demo: $(STAMP)
@@ -31,6 +32,9 @@ lint: $(STAMP)
 	@$(BIN)/mypy
 	@MYPYPATH=$(SIMULATOR)/src $(BIN)/mypy $(SIMULATOR)/src
 	@$(BIN)/lint-imports --no-logo
+
+soak: $(STAMP)
+	@JIANHENG_SOAK=1 $(BIN)/python -m pytest -q tests/soak
 
 # A module of benchmarks/ is a benchmark when it can be run; the others are what benchmarks share.
 bench: $(STAMP)

@@ -17,10 +17,14 @@ from hypothesis import settings
 import database_servers
 from jianheng.messages import speaking
 from jianheng.store.engine import open_store
+from jianheng.store.operations import METADATA
 
 KINDS: tuple[database_servers.Kind, ...] = ("postgresql", "mariadb")
 SERVERS = pytest.StashKey[dict[database_servers.Kind, database_servers.Server]]()
 _REQUIRED = "databases are required here (JIANHENG_REQUIRE_DATABASES=1)"
+
+collect_ignore = [] if os.environ.get("JIANHENG_SOAK") else ["soak"]
+"""Trials that take long are run by ``make soak`` only."""
 
 settings.register_profile("jianheng", derandomize=True, database=None, deadline=None, print_blob=False)
 settings.load_profile("jianheng")
@@ -158,6 +162,38 @@ def set_up_database(request: pytest.FixtureRequest) -> Iterator[str]:
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[sa.Engine]:
     """An empty store of each kind."""
     yield from _copied_store(request, request.param, tmp_path)
+
+
+@pytest.fixture(scope="session")
+def set_up_mariadb(request: pytest.FixtureRequest) -> Iterator[sa.Engine]:
+    """A store in MariaDB, made once: setting up its tables takes seconds, emptying them a moment."""
+    for url in _made_database(request.config, "mariadb", " CHARACTER SET utf8mb4"):
+        engine = open_store(url)
+        yield engine
+        engine.dispose()
+
+
+def _emptied(engine: sa.Engine) -> sa.Engine:
+    """Delete whatever the last test left."""
+    with engine.begin() as connection:
+        for table in METADATA.tables.values():
+            connection.execute(sa.delete(table))
+    return engine
+
+
+@pytest.fixture(
+    params=[
+        "sqlite",
+        pytest.param("postgresql", marks=pytest.mark.postgresql),
+        pytest.param("mariadb", marks=pytest.mark.mariadb),
+    ]
+)
+def every_store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[sa.Engine]:
+    """An empty store of every kind, MariaDB too: for what each database does in its own way."""
+    if request.param == "mariadb":
+        yield _emptied(request.getfixturevalue("set_up_mariadb"))
+    else:
+        yield from _copied_store(request, request.param, tmp_path)
 
 
 @pytest.fixture

@@ -37,7 +37,7 @@ TEXTS = sorted(
 MOST_LINES = 400
 VAGUE = {"utils", "util", "helpers", "helper", "common", "base", "manager", "misc"}
 RAISING = {"AskError", "JianhengError", "Problem", "RetryError", "RowError", "StopError", "problem"}
-SPEAKING = RAISING | {"PydanticCustomError", "_UnfitError", "text"}
+SPEAKING = RAISING | {"PydanticCustomError", "UnfitError", "text"}
 """Functions and errors whose first argument is the code of a text."""
 
 

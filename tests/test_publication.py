@@ -1,4 +1,4 @@
-"""Publishing: what targets get is the ledger, whole and named by its content, and each target gets it once."""
+"""Publishing: what targets get is the ledger, whole and named by its content."""
 
 import datetime as dt
 import shutil
@@ -9,17 +9,15 @@ import sqlalchemy as sa
 
 import explained_law
 from explained_law import write_law
-from jianheng.contract import Receipt
 from jianheng.errors import RetryError, StopError
 from jianheng.messages import speaking, text
-from jianheng.publish.deliver import deliver
 from jianheng.publish.publication import Office, archive_due, scores
 from jianheng.scoring.law.period import period
 from jianheng.scoring.law.policy import load_policy
 from jianheng.scoring.records.scope import Subject
 from jianheng.scoring.run import score_periods
 from jianheng.store.engine import open_store
-from jianheng.store.tables import CURRENT, LEDGER, NO_RULE, PUBLICATION
+from jianheng.store.tables import CURRENT, LEDGER, NO_RULE
 from mini_pack import write_pack
 from upstream import OFFICE, case, document, person, posting, sync, sync_world, table
 
@@ -281,82 +279,6 @@ def test_the_cases_that_ought_to_be_archived_are_those_closed_and_not_accepted(s
     sync_world(scored, WORLD | {"archive_volume": [volume("A"), volume("B")]})
     changed = archive_due(scored, DONGYU, law, YEAR)
     assert ([each.case_no for each in changed.due], changed.id == found.id) == (["C"], False)
-
-
-class Target:
-    """A target that remembers what it was given, and may crash right after it has written."""
-
-    def __init__(self):
-        self.written = []
-        self.crash = False
-
-    def write(self, publication):
-        self.written.append(publication.id)
-        if self.crash:
-            raise KeyboardInterrupt
-        return Receipt(f"out/{publication.period}", len(publication.entries))
-
-
-def kept(store):
-    with store.connect() as connection:
-        statement = sa.select(PUBLICATION.c.target, PUBLICATION.c.location, PUBLICATION.c.records)
-        return sorted(tuple(row) for row in connection.execute(statement))
-
-
-def test_a_target_is_given_a_publication_once(scored, law):
-    run_id, publication = scores(scored, DONGYU, law, YEAR)
-    target = Target()
-    first = deliver(scored, "excel", publication, target.write, run_id)
-    second = deliver(scored, "excel", publication, target.write, run_id)
-    assert target.written == [publication.id]
-    assert (first.written, second.written) == (True, False)
-    assert (second.receipt.location, second.receipt.records) == (
-        first.receipt.location,
-        first.receipt.records,
-    )
-    assert kept(scored) == [("excel", "out/2025", len(publication.entries))]
-
-
-def test_asked_to_a_target_is_given_it_again(scored, law):
-    run_id, publication = scores(scored, DONGYU, law, YEAR)
-    target = Target()
-    for _ in range(2):
-        assert deliver(scored, "excel", publication, target.write, run_id, again=True).written
-    assert target.written == [publication.id] * 2
-    assert len(kept(scored)) == 1
-
-
-def test_each_target_is_given_it(scored, law):
-    run_id, publication = scores(scored, DONGYU, law, YEAR)
-    target = Target()
-    for name in ("excel", "html"):
-        deliver(scored, name, publication, target.write, run_id)
-    assert target.written == [publication.id] * 2
-    assert [name for name, *_ in kept(scored)] == ["excel", "html"]
-
-
-def test_a_crash_between_writing_and_remembering_writes_again_under_the_same_name(scored, law):
-    run_id, publication = scores(scored, DONGYU, law, YEAR)
-    target = Target()
-    target.crash = True
-    with pytest.raises(KeyboardInterrupt):
-        deliver(scored, "excel", publication, target.write, run_id)
-    assert kept(scored) == []
-    target.crash = False
-    assert deliver(scored, "excel", published(scored, law), target.write, run_id).written
-    assert target.written == [publication.id] * 2
-    assert len(kept(scored)) == 1
-
-
-def test_a_target_that_refuses_is_not_remembered_as_having_it(scored, law):
-    run_id, publication = scores(scored, DONGYU, law, YEAR)
-
-    def refuse(_publication):
-        raise RetryError("test-broken")
-
-    with pytest.raises(RetryError):
-        deliver(scored, "excel", publication, refuse, run_id)
-    assert kept(scored) == []
 
 
 def test_a_shipped_law_tells_what_is_illustration(lite_store):

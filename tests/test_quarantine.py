@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from jianheng.errors import RetryError
 from jianheng.messages import speaking
 from jianheng.store.tables import QUARANTINE
-from jianheng.sync import quarantine
+from jianheng.sync import entries, quarantine
 from jianheng.sync.counts import Counts
 from upstream import OFFICE, case, current, document, person, sync, table
 
@@ -18,7 +18,7 @@ BAD = {"quota_since": "不详", "gender": "男"}
 
 def opened(store):
     with store.connect() as connection:
-        return quarantine.entries(connection, OFFICE)
+        return entries.entries(connection, OFFICE)
 
 
 def statuses(store):

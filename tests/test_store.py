@@ -30,6 +30,11 @@ from upstream import (
 )
 
 
+@pytest.fixture
+def store(every_store):
+    return every_store
+
+
 def known_at(store, entity, moment):
     """Return key and content of what the store knew at a moment: the as-of query, written out."""
     held = FACTS[entity]
@@ -291,21 +296,6 @@ def test_values_come_back_as_they_went_in(store):
     assert shares == [Decimal("0.333333"), Decimal("0.100000"), None]
     moments = read_back(store, "event")["at"].to_pylist()
     assert [each.microsecond for each in moments] == [890, 0]
-
-
-@pytest.mark.mariadb
-def test_mariadb_holds_a_store_too(mariadb_url):
-    """The same tables, values, versions and deletions."""
-    store = open_store(mariadb_url)
-    test_migrations_give_exactly_the_declared_tables(store)
-    test_values_come_back_as_they_went_in(store)
-    people = table("person", person("p1", post="检察长"), person("p2"))
-    sync(store, people)
-    people.remove("p2")
-    sync(store, people, accept_mass_change=True)
-    assert current(store, "person", "person_key", "post") == [("p1", "检察长")]
-    assert broken_chains(store, "person") == []
-    store.dispose()
 
 
 def test_reading_some_cases_reads_only_those(store):

@@ -19,7 +19,7 @@ from jianheng.errors import RetryError, StopError
 from jianheng.store.engine import open_store
 from jianheng.store.runs import ended_well
 from jianheng.store.tables import CURSOR
-from jianheng.sync import quarantine
+from jianheng.sync import cursors, entries, quarantine
 from jianheng.sync.counts import Counts
 from jianheng.sync.engine import sync_source
 from jianheng.sync.stream import MASS_CHANGE_AT_LEAST, MASS_CHANGE_PERCENT, Reader
@@ -42,7 +42,8 @@ def states(report):
 
 def cursor_of(store, stream):
     with store.connect() as connection:
-        return connection.scalar(sa.select(CURSOR.c.cursor).where(CURSOR.c.stream == stream))
+        kept = connection.scalar(sa.select(CURSOR.c.cursor).where(CURSOR.c.stream == stream))
+    return cursors.unpack(kept, "up", stream)
 
 
 def test_counts_tell_what_became_of_every_row(store):
@@ -160,7 +161,7 @@ def test_the_same_row_twice_is_a_duplicate_and_another_row_of_its_key_is_refused
     assert report.counts == Counts(emitted=3, inserted=1, duplicate=1, quarantined=1)
     assert current(store, "person", "post") == [("甲",)]
     with store.connect() as connection:
-        (entry,) = quarantine.entries(connection, OFFICE)
+        (entry,) = entries.entries(connection, OFFICE)
     assert [each.code for each in entry.problems] == ["row-duplicate-key"]
     assert (entry.locator, entry.record_key) == ("other", "p1")
 

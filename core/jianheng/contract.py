@@ -171,6 +171,25 @@ class Countable(Protocol):
 
 
 @runtime_checkable
+class Keyed(Protocol):
+    """What a source may offer beside :class:`Source`: listing keys without reading rows, for ``jianheng sync --sweep``."""
+
+    def keys(self, stream: str) -> Iterator[Sequence[str]]:
+        """Yield the keys of all live rows of a stream in scope, many at a time, as its rows would hold them."""
+
+
+@runtime_checkable
+class Ranged(Protocol):
+    """What a source may offer beside :class:`Source`: reading a span of days, for ``jianheng sync --from --to``."""
+
+    def read_range(self, stream: str, start: dt.date, end: dt.date, cursor: str | None) -> Iterator[Batch]:
+        """Yield the rows of a stream whose business time lies in ``[start, end)``, from the cursor on.
+
+        The cursors are those of this method alone: :meth:`Source.read` never sees them.
+        """
+
+
+@runtime_checkable
 class Target(Protocol):
     """Takes finished results somewhere else."""
 

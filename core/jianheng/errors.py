@@ -63,10 +63,17 @@ class StopError(JianhengError):
 
 
 class RetryError(JianhengError):
-    """The other side may recover by itself: back off and try again."""
+    """The other side may recover by itself: back off and try again.
+
+    ``after_s`` is how many seconds the other side asked to be left alone, None where it did not say.
+    """
 
     recovery = "retry"
     exit_code = 3
+
+    def __init__(self, code: str, /, *, after_s: float | None = None, **fields: object) -> None:
+        super().__init__(code, **fields)
+        self.after_s = after_s
 
 
 class RowError(JianhengError):

@@ -117,7 +117,9 @@ def configure_logs(
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
-        structlog.processors.TimeStamper(fmt="iso", utc=False),
+        structlog.processors.TimeStamper(
+            fmt="iso", utc=as_json
+        ),  # machines that share a log share a clock face,
         structlog.processors.format_exc_info,
         _redact_event,
     ]

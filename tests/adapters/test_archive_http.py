@@ -380,6 +380,15 @@ def test_due_list_is_posted_once_by_its_id(web):
     }
 
 
+def test_a_service_that_wants_to_be_left_alone_for_long_is_not_sent_the_list_again_at_once(web):
+    """Whoever sends it later is told when."""
+    web.post(f"{BASE}/api/due-list", status=429, headers={"Retry-After": "7200"})
+    with pytest.raises(RetryError) as caught:
+        make(ArchiveTarget, attempts=5).write(publication(1, 2))
+    assert (caught.value.code, caught.value.after_s) == ("archive-unavailable", 7200)
+    assert len([call for call in web.calls if call.request.url.endswith("due-list")]) == 1
+
+
 def test_due_list_that_did_not_arrive_whole(web):
     web.post(f"{BASE}/api/due-list", json={"received": 1, "new": 1, "repeated": False})
     with pytest.raises(StopError) as caught:

@@ -80,7 +80,9 @@ class ArchiveClient:
             StopError: the answer can't be right.
         """
         return self._attempt(
-            path, lambda: self._ask("POST", path, json=body, headers={"Idempotency-Key": key})
+            path,
+            lambda: self._ask("POST", path, json=body, headers={"Idempotency-Key": key}),
+            as_asked=True,
         )
 
     def login(self) -> None:
@@ -96,18 +98,29 @@ class ArchiveClient:
         value = self._options.get(name)
         return default if value is None else value
 
-    def _attempt(self, path: str, ask: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    def _attempt(
+        self, path: str, ask: Callable[[], dict[str, Any]], *, as_asked: bool = False
+    ) -> dict[str, Any]:
+        """Ask as often as the options allow; ``as_asked``: never sooner than the service wants to be asked."""
         longest = float(self._option("max_wait_s", 60))
         jittered = wait_exponential_jitter(max=longest)
 
-        def wait(state: RetryCallState) -> float:
+        def wanted(state: RetryCallState) -> float | None:
             error = state.outcome.exception() if state.outcome else None
-            wanted = error.retry_after_s if isinstance(error, _PassingError) else None
-            return min(jittered(state) if wanted is None else wanted, longest)
+            return error.retry_after_s if isinstance(error, _PassingError) else None
+
+        def wait(state: RetryCallState) -> float:
+            asked = wanted(state)
+            return min(jittered(state) if asked is None else asked, longest)
+
+        enough = stop_after_attempt(int(self._option("attempts", 5)))
+
+        def stop(state: RetryCallState) -> bool:
+            return enough(state) or (as_asked and (wanted(state) or 0) > longest)
 
         attempts = Retrying(
             retry=retry_if_exception_type(_PassingError),
-            stop=stop_after_attempt(int(self._option("attempts", 5))),
+            stop=stop,
             wait=wait,
             before_sleep=lambda state: self._context.log.info(
                 "archive-retry",
@@ -121,7 +134,11 @@ class ArchiveClient:
             return attempts(ask)
         except _PassingError as error:
             raise RetryError(
-                "archive-unavailable", path=f"/{path}", host=self._origin[1], reason=error.reason
+                "archive-unavailable",
+                after_s=error.retry_after_s,
+                path=f"/{path}",
+                host=self._origin[1],
+                reason=error.reason,
             ) from None
 
     def _ask(self, method: str, path: str, **request: Any) -> dict[str, Any]:

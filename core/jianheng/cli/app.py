@@ -7,6 +7,7 @@ import click
 from jianheng.cli import (
     adjustments,
     backtest,
+    bundle,
     calibrate,
     catalogue,
     close,
@@ -15,31 +16,38 @@ from jianheng.cli import (
     demo,
     doctor,
     explain,
+    history,
     init,
     measure,
+    outbox,
     plugins,
     policy,
     publish,
     quarantine,
     reconcile,
     reproduce,
+    runs,
+    schedule,
     score,
+    state,
+    status,
     store,
     sync,
     whatif,
 )
-from jianheng.cli.services import check_policy, check_store
+from jianheng.cli.services import check_policy, check_quarantine, check_store
 from jianheng.cli.wording import dress
 from jianheng.messages import text
 
 COMMANDS: tuple[Callable[[], click.Command], ...] = (
     demo.command,
     init.command,
-    lambda: doctor.command(check_store, check_policy),
+    lambda: doctor.command(check_store, check_policy, check_quarantine),
     sync.command,
     score.command,
     explain.command,
     publish.command,
+    outbox.command,
     compare.command,
     whatif.command,
     backtest.command,
@@ -49,11 +57,17 @@ COMMANDS: tuple[Callable[[], click.Command], ...] = (
     reproduce.command,
     quarantine.command,
     reconcile.command,
+    state.command,
+    history.command,
+    bundle.command,
     catalogue.command,
     policy.command,
     measure.command,
     plugins.command,
     config_show.command,
+    schedule.command,
+    status.command,
+    runs.command,
     store.command,
 )
 """What makes each command, one module each, in the order of the help page."""

@@ -23,6 +23,7 @@ from jianheng.registry import Plugin, unknown_names
 State = Literal["ok", "warning", "failed"]
 StoreCheck = Callable[[Deployment, Mapping[str, Secret]], Iterable[Finding]]
 PolicyCheck = Callable[[Session], Iterable[Finding]]
+Look = tuple[str, str, Callable[[], Iterable[Finding]]]
 
 MARKS: Mapping[State, str] = {"ok": "✔", "warning": "!", "failed": "✘"}
 CHECK_TIMEOUT_S = 30.0
@@ -44,19 +45,24 @@ class Check:
     problem: Problem | None = None
 
 
-def command(store_check: StoreCheck | None = None, policy_check: PolicyCheck | None = None) -> click.Command:
+def command(
+    store_check: StoreCheck | None = None,
+    policy_check: PolicyCheck | None = None,
+    quarantine_check: PolicyCheck | None = None,
+) -> click.Command:
     """Return the command.
 
     Args:
         store_check: looks at the store.
         policy_check: loads the policy; its findings come last.
+        quarantine_check: looks at the keys of the quarantine.
     """
 
     @click.command("doctor", help=text("cli-help-doctor"))
     @pass_session
     def doctor(session: Session) -> int:
         checks: list[Check] = []
-        for found in examine(session, store_check, policy_check):
+        for found in examine(session, store_check, policy_check, quarantine_check):
             each = _told_once(found, checks)
             checks.append(each)
             if not session.flags.json:
@@ -80,7 +86,10 @@ def _told_once(check: Check, before: list[Check]) -> Check:
 
 
 def examine(
-    session: Session, store_check: StoreCheck | None = None, policy_check: PolicyCheck | None = None
+    session: Session,
+    store_check: StoreCheck | None = None,
+    policy_check: PolicyCheck | None = None,
+    quarantine_check: PolicyCheck | None = None,
 ) -> Iterator[Check]:
     """Yield every check in order; one that fails keeps none of the others from being made."""
     yield from _libraries()
@@ -92,34 +101,34 @@ def examine(
     if deployment is None:
         return
     yield Check("config", str(deployment.file), "ok", f"{deployment.office.name} ({deployment.office.code})")
-    secrets = {}
-    for key in secret_references(deployment):
-        try:
-            secrets.update(resolve_secrets(deployment, under=key, environ=session.environ))
-        except JianhengError as error:
-            yield from _failed("secret", key, error.problems)
-        else:
-            yield Check("secret", key, "ok")
+    secrets: dict[str, Secret] = {}
+    yield from _secrets(session, deployment, secrets)
     yield from _plugins(session, deployment)
     for name in deployment.sources:
         yield from _adapter(session, "source", name)
     for name in deployment.targets:
         yield from _adapter(session, "target", name)
-    yield from _last_looks(session, deployment, secrets, store_check, policy_check)
-
-
-def _last_looks(
-    session: Session,
-    deployment: Deployment,
-    secrets: Mapping[str, Secret],
-    store_check: StoreCheck | None,
-    policy_check: PolicyCheck | None,
-) -> Iterator[Check]:
-    looks: list[tuple[str, str, Callable[[], Iterable[Finding]]]] = []
+    looks: list[Look] = []
     if store_check is not None:
         looks.append(("store", "", lambda: store_check(deployment, secrets)))
+    if quarantine_check is not None:
+        looks.append(("quarantine", "", lambda: quarantine_check(session)))
     if policy_check is not None:
         looks.append(("policy", deployment.policy.pack, lambda: policy_check(session)))
+    yield from _last_looks(looks)
+
+
+def _secrets(session: Session, deployment: Deployment, found: dict[str, Secret]) -> Iterator[Check]:
+    for key in secret_references(deployment):
+        try:
+            found.update(resolve_secrets(deployment, under=key, environ=session.environ))
+        except JianhengError as error:
+            yield from _failed("secret", key, error.problems)
+        else:
+            yield Check("secret", key, "ok")
+
+
+def _last_looks(looks: Iterable[Look]) -> Iterator[Check]:
     for area, subject, look in looks:
         try:
             yield from _found(area, subject, look())

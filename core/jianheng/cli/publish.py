@@ -7,14 +7,16 @@ import sqlalchemy as sa
 
 from jianheng.cli.output import print_json, print_line, print_problems, problem_json
 from jianheng.cli.services import laws_of, office_of, policy_of, store_of
-from jianheng.cli.session import OpenTarget, Session, open_target, pass_session
+from jianheng.cli.session import Session, open_target, pass_session, plugin_of_target
 from jianheng.contract import Publication, Receipt
-from jianheng.errors import JianhengError
+from jianheng.errors import JianhengError, RetryError
 from jianheng.messages import text
-from jianheng.publish.deliver import Delivery, deliver
+from jianheng.publish.enqueue import Offer, Queued, queue
+from jianheng.publish.outbox import Delivery, OpenedTarget, SendReport, send_due
 from jianheng.publish.publication import Office, archive_due, scores
 from jianheng.scoring.law.period import Period
 from jianheng.scoring.law.policy import Policy
+from jianheng.store.engine import now_us
 
 
 def command() -> click.Command:
@@ -35,50 +37,90 @@ def command() -> click.Command:
 def publish_all(
     session: Session, targets: Sequence[str] = (), periods: Sequence[str] = (), *, again: bool = False
 ) -> tuple[list[Delivery], list[JianhengError]]:
-    """Publish every period to every target; one target that fails keeps none of the others."""
+    """Publish every period to every target; one target that fails keeps none of the others.
+
+    What is to leave is written into the outbox first, all in one transaction, and sent then; what cannot be sent
+    stays there.
+    """
     policy, office = policy_of(session), office_of(session)
-    names = tuple(targets) or tuple(session.deployment.targets)
+    names = tuple(dict.fromkeys(targets)) or tuple(session.deployment.targets)
     store = store_of(session)
-    deliveries: list[Delivery] = []
     failed: list[JianhengError] = []
     try:
         wanted = laws_of(session, store, periods)
         with session.progress() as bars:
-            task = bars.add_task(text("cli-help-publish"), total=len(names))
+            task = bars.add_task(text("cli-help-publish"), total=len(names) + 1)
+            offers: list[Offer] = []
             made: dict[str, list[tuple[int, Publication]]] = {}
             for name in names:
                 try:
-                    opened = open_target(session, name)
-                    for kind in opened.plugin.publications:
+                    for kind in plugin_of_target(session, name).publications:
                         if kind not in made:
                             made[kind] = _make(kind, store, office, policy, wanted)
-                        deliveries += [
-                            deliver(store, name, publication, _writer(opened), run_id, again=again)
-                            for run_id, publication in made[kind]
-                        ]
-                    opened.boundary.close()
+                        offers += [Offer(name, publication, result) for result, publication in made[kind]]
                 except JianhengError as error:
                     failed.append(error)
-                bars.advance(task)
+            bars.advance(task)
+            queued = queue(store, office.code, offers, now_us(), again=again) if offers else []
+            due = [each.outbox_id for each in queued if each.state == "due" and each.outbox_id is not None]
+            report = send_due(
+                store,
+                office.code,
+                target_opener(session),
+                now_us(),
+                only=due,
+                progress=lambda _target: bars.advance(task),
+            )
     finally:
         store.dispose()
-    return deliveries, failed
+    failed += [
+        RetryError("outbox-overtaken", target=each.offer.target, kind=each.offer.publication.kind)
+        for each in queued
+        if each.state == "overtaken"
+    ]
+    return _in_order(queued, report), failed + [each.error for each in report.failures]
+
+
+def target_opener(session: Session) -> Callable[[str], OpenedTarget]:
+    """Return what opens a target of the deployment for the outbox; every call of it stays within its boundary."""
+
+    def opened(name: str) -> OpenedTarget:
+        found = open_target(session, name)
+
+        def write(publication: Publication) -> Receipt:
+            return found.boundary.call("write", found.target.write, publication, returns=Receipt)
+
+        return OpenedTarget(write, found.boundary.timeout_s, found.boundary.close)
+
+    return opened
 
 
 def _make(
     kind: str, store: sa.Engine, office: Office, policy: Policy, periods: Sequence[tuple[Policy, Period]]
 ) -> list[tuple[int, Publication]]:
-    """Build the publications of one kind, each with its run; only what a target takes is built."""
+    """Build the publications of one kind, each with what tells it from a newer one; only what a target takes is built."""
     if kind == "scores":
         return [scores(store, office, law, each) for law, each in periods]
-    return [(0, archive_due(store, office, policy, periods[-1][1]))] if policy.due_sql else []
+    if not policy.due_sql:
+        return []
+    due = archive_due(store, office, policy, periods[-1][1])
+    return [(int(due.as_of.timestamp() * 1_000_000), due)]
 
 
-def _writer(opened: OpenTarget) -> Callable[[Publication], Receipt]:
-    def write(publication: Publication) -> Receipt:
-        return opened.boundary.call("write", opened.target.write, publication, returns=Receipt)
-
-    return write
+def _in_order(queued: Sequence[Queued], report: SendReport) -> list[Delivery]:
+    """Return what every target has now, in the order in which it was asked for."""
+    sent = {each.outbox_id: each for each in report.deliveries}
+    found = []
+    for each in queued:
+        publication, where = each.offer.publication, (each.offer.target, each.offer.publication.kind)
+        if each.state == "due" and each.outbox_id in sent:
+            found.append(sent[each.outbox_id])
+        elif each.receipt is not None:
+            found.append(Delivery(*where, publication.period, each.receipt, written=False))
+        elif each.state == "dropped":
+            nothing = Receipt("", 0)
+            found.append(Delivery(*where, publication.period, nothing, written=False, dropped=True))
+    return found
 
 
 def tell(session: Session, deliveries: Sequence[Delivery], failed: Sequence[JianhengError]) -> int:
@@ -93,6 +135,7 @@ def tell(session: Session, deliveries: Sequence[Delivery], failed: Sequence[Jian
                 "location": each.receipt.location,
                 "records": each.receipt.records,
                 "written": each.written,
+                "dropped": each.dropped,
             }
             for each in deliveries
         ]
@@ -101,9 +144,12 @@ def tell(session: Session, deliveries: Sequence[Delivery], failed: Sequence[Jian
         )
     else:
         for each in deliveries:
-            code = "cli-publish-line" if each.written else "cli-publish-held"
+            held = "cli-publish-dropped" if each.dropped else "cli-publish-held"
+            code = "cli-publish-line" if each.written else held
             kind = text(f"cli-kind-{each.kind}")
             where = {"location": each.receipt.location, "records": each.receipt.records}
             print_line(text(code, target=each.target, kind=kind, period=each.period, **where))
         print_problems(problems, as_json=False)
+        if failed:
+            print_line(text("cli-publish-left"), err=True)
     return failed[0].exit_code if failed else 0

@@ -18,6 +18,7 @@ from jianheng.scoring.law.period import Period, period
 from jianheng.scoring.law.policy import Policy, load_policy
 from jianheng.scoring.records.closed_periods import find_closed, law_as_closed
 from jianheng.store.engine import check_connection, open_engine, open_store, schema_state
+from jianheng.sync.seal import Keyring, keyring, with_keyring
 
 
 def store_of(session: Session) -> sa.Engine:
@@ -29,6 +30,41 @@ def store_of(session: Session) -> sa.Engine:
     """
     secrets = resolve_secrets(session.deployment, under="store", environ=session.environ)
     return open_store(store_url(session.deployment, secrets))
+
+
+def sealed_store_of(session: Session) -> sa.Engine:
+    """Open the deployment's store with the keys of its quarantine: what is set aside through it is sealed.
+
+    Raises:
+        FaultsError: a secret is missing.
+        StopError: a key is too short, or the store is of another version.
+        RetryError: nobody answers.
+    """
+    keys = keyring_of(session)
+    return with_keyring(store_of(session), keys)
+
+
+def keyring_of(session: Session) -> Keyring | None:
+    """Return the keys of the deployment's quarantine, the one that seals first; None when it has none.
+
+    Raises:
+        FaultsError: a secret is missing.
+        StopError: a key is too short.
+    """
+    found = resolve_secrets(session.deployment, under="quarantine", environ=session.environ)
+    if found and "quarantine.key" not in found:
+        raise StopError("quarantine-former-only", file=str(session.deployment.file))
+    return keyring([each.reveal() for each in found.values()])
+
+
+def check_quarantine(session: Session) -> Iterable[Finding]:
+    """Say whether rows in quarantine are kept sealed, or not kept at all; change nothing."""
+    keys = keyring_of(session)
+    if keys is None:
+        yield Finding("", detail=text("cli-doctor-quarantine-no-key"))
+    else:
+        told = text("cli-doctor-quarantine", number=keys.current.number, former=len(keys.keys) - 1)
+        yield Finding("", detail=told)
 
 
 def bare_store_of(session: Session) -> sa.Engine:

@@ -180,6 +180,20 @@ def open_target(session: Session, name: str, *, timeout_s: float | None = None) 
     return OpenTarget(name, target, boundary, context, plugin, use)
 
 
+def learn_words(session: Session) -> None:
+    """Look at the plugins, so that what an adapter said in an earlier run is told in its words."""
+    _ = session.registry
+
+
+def plugin_of_target(session: Session, name: str) -> Plugin:
+    """Return the plugin of a target of the deployment, without importing it.
+
+    Raises:
+        StopError: there is no such target or adapter.
+    """
+    return session.registry.plugin(_use(session.deployment.targets, "targets", name).adapter, "target")
+
+
 def _use(uses: Mapping[str, Use], kind: str, name: str) -> Use:
     if name not in uses:
         word = text(f"cli-kind-{kind.removesuffix('s')}")

@@ -1,22 +1,31 @@
 """``jianheng sync``: read what is new, and account for every row."""
 
+import datetime as dt
 import hashlib
 import json
 from collections.abc import Iterator, Sequence
+from typing import cast
 
 import click
 from rich.progress import Progress, TaskID
 
 from jianheng.cli.exit_codes import ExitCode
 from jianheng.cli.output import print_json, print_line, print_problems, print_table, problem_json
-from jianheng.cli.services import store_of
+from jianheng.cli.services import sealed_store_of
 from jianheng.cli.session import OpenSource, Session, open_source, pass_session
-from jianheng.contract import Batch, Stream
-from jianheng.errors import JianhengError, Problem, Recovery, problem
+from jianheng.config.schedule import seconds_of
+from jianheng.contract import Batch, Keyed, Ranged, Stream
+from jianheng.errors import JianhengError, Problem, Recovery, StopError, problem
 from jianheng.messages import text
 from jianheng.sync.counts import Counts, SourceReport
 from jianheng.sync.engine import record_unread, sync_source
-from jianheng.sync.stream import Reader
+from jianheng.sync.pace import MOST_WAIT_S, Pace, check_quiet, pace_from, paced
+from jianheng.sync.task import Reader, Span
+
+LEFT_ALONE = frozenset({"sync-running", "store-lease-lost", "sync-quiet"})
+"""Why a source was not read although nothing is wrong with it."""
+_MARGIN_S = MOST_WAIT_S + 60
+"""What a run may be silent beyond the time an adapter has for one step."""
 
 COLUMNS = (
     "source",
@@ -41,6 +50,9 @@ def command() -> click.Command:
     @click.option("--stream", "streams", multiple=True, help=text("cli-help-sync-stream"))
     @click.option("--accept-mass-change", is_flag=True, help=text("cli-help-accept-mass-change"))
     @click.option("--full", is_flag=True, help=text("cli-help-sync-full"))
+    @click.option("--sweep", is_flag=True, help=text("cli-help-sync-sweep"))
+    @click.option("--from", "first", type=click.DateTime(["%Y-%m-%d"]), help=text("cli-help-sync-from"))
+    @click.option("--to", "end", type=click.DateTime(["%Y-%m-%d"]), help=text("cli-help-sync-to"))
     @pass_session
     def sync(
         session: Session,
@@ -48,9 +60,18 @@ def command() -> click.Command:
         streams: tuple[str, ...],
         accept_mass_change: bool,
         full: bool,
+        sweep: bool,
+        first: dt.datetime | None,
+        end: dt.datetime | None,
     ) -> int:
         reports, failed = sync_all(
-            session, sources, streams, accept_mass_change=accept_mass_change, full=full
+            session,
+            sources,
+            streams,
+            accept_mass_change=accept_mass_change,
+            full=full,
+            sweep=sweep,
+            span=_span(first, end),
         )
         return tell(session, reports, failed)
 
@@ -64,9 +85,11 @@ def sync_all(
     *,
     accept_mass_change: bool = False,
     full: bool = False,
+    sweep: bool = False,
+    span: Span | None = None,
 ) -> tuple[list[SourceReport], list[JianhengError]]:
     """Sync sources in the order of the deployment; one that cannot be read keeps none of the others."""
-    store = store_of(session)
+    store = sealed_store_of(session)
     names = tuple(sources) or tuple(session.deployment.sources)
     unknown = [name for name in names if name not in session.deployment.sources]
     if unknown:
@@ -76,16 +99,23 @@ def sync_all(
     try:
         with session.progress() as bars:
             for name in names:
+                use = session.deployment.sources[name]
+                pace = pace_from(use.quiet, use.rows_per_minute)
                 try:
+                    check_quiet(pace, name)
                     opened = open_source(session, name)
                     reports.append(
                         sync_source(
                             store,
                             session.deployment.office.code,
-                            _reader(opened),
+                            _reader(opened, pace),
                             only=streams or opened.use.streams or (),
                             whole=not streams,
                             full=full,
+                            sweep=sweep,
+                            sweep_every_s=None if use.sweep_every is None else seconds_of(use.sweep_every),
+                            span=span,
+                            lease_s=use.timeout_s + _MARGIN_S,
                             accept_mass_change=accept_mass_change,
                             progress=_Bars(bars, name),
                         )
@@ -93,6 +123,8 @@ def sync_all(
                     opened.boundary.close()
                 except JianhengError as error:
                     failed.append(error)
+                    if error.code in LEFT_ALONE:  # nothing was tried: how the source stands is as it was
+                        continue
                     record_unread(store, session.deployment.office.code, name)
     finally:
         store.dispose()
@@ -112,20 +144,54 @@ class _Bars:
         self._bars.update(self._tasks[stream], completed=rows)
 
 
-def _reader(opened: OpenSource) -> Reader:
+def _span(first: dt.datetime | None, end: dt.datetime | None) -> Span | None:
+    """Return the days asked for.
+
+    Raises:
+        StopError: one end is missing, or nothing lies between them.
+    """
+    if first is None and end is None:
+        return None
+    if first is None or end is None or first >= end:
+        raise StopError(
+            "sync-bad-span",
+            first="—" if first is None else first.date(),
+            end="—" if end is None else end.date(),
+        )
+    return first.date(), end.date()
+
+
+def _reader(opened: OpenSource, pace: Pace) -> Reader:
     source, boundary = opened.source, opened.boundary
 
     def streams() -> Sequence[Stream]:
         return boundary.call("streams", source.streams)
 
     def read(stream: str, cursor: str | None) -> Iterator[Batch]:
-        return boundary.iterate("read", lambda: source.read(stream, cursor), yields=Batch)
+        batches = boundary.iterate("read", lambda: source.read(stream, cursor), yields=Batch)
+        return paced(batches, pace, opened.name)
+
+    def keys(stream: str) -> Iterator[Sequence[str]]:
+        return boundary.iterate("keys", cast("Keyed", source).keys, stream, yields=(list, tuple))
+
+    def read_range(stream: str, span: Span, cursor: str | None) -> Iterator[Batch]:
+        ranged = cast("Ranged", source).read_range
+        return paced(
+            boundary.iterate("read_range", ranged, stream, *span, cursor, yields=Batch), pace, opened.name
+        )
 
     options = json.dumps(
         [opened.plugin.id, opened.plugin.version, dict(opened.context.options)], default=str, sort_keys=True
     )
     told = hashlib.blake2b((options + repr(tuple(opened.context.units))).encode(), digest_size=16)
-    return Reader(opened.name, streams, read, told.hexdigest())
+    return Reader(
+        opened.name,
+        streams,
+        read,
+        told.hexdigest(),
+        keys=keys if isinstance(source, Keyed) else None,
+        read_range=read_range if isinstance(source, Ranged) else None,
+    )
 
 
 def tell(session: Session, reports: Sequence[SourceReport], failed: Sequence[JianhengError]) -> int:

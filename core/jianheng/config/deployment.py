@@ -1,74 +1,33 @@
 """What a deployment file may say, and reading one with everything it extends."""
 
 import os
-import re
 from collections.abc import Iterator, Mapping
-from decimal import Decimal
 from pathlib import Path
 from types import MappingProxyType
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
-from pydantic_core import PydanticCustomError
+from pydantic import Field
 
 from jianheng.config.faults import faults_of
+from jianheng.config.keys import Bundle, Quarantine
+from jianheng.config.kinds import (
+    Name,
+    Seconds,
+    SecretReference,
+    SomeTexts,
+    Table,
+    Text,
+    Texts,
+    UnitCode,
+    UnitCodes,
+    Url,
+)
 from jianheng.config.layers import DEFAULT, Chain, Origin, leaves, merge, raise_faults, read_chain
 from jianheng.config.options import absolute_sqlite
+from jianheng.config.schedule import Interval, Schedule, Windows, schedule_faults
 from jianheng.contract import Secret
 from jianheng.errors import Problem, problem
 from jianheng.logs import holds_url_secret, is_sensitive_key
-
-DAY_S = 86_400
-
-_REFERENCE = re.compile(r"env:[A-Za-z_][A-Za-z0-9_]*|file:.+")
-_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://.*", re.DOTALL)
-
-
-def _check_unit_code(value: str) -> str:
-    if not re.fullmatch(r"[0-9]{6}", value):
-        raise PydanticCustomError("config-bad-unit-code", "not six digits")
-    return value
-
-
-def _check_name(value: str) -> str:
-    if not re.fullmatch(r"[a-z][a-z0-9_-]{0,39}", value):
-        raise PydanticCustomError("config-bad-name", "not a plain name")
-    return value
-
-
-def _check_reference(value: str) -> str:
-    if not _REFERENCE.fullmatch(value):
-        raise PydanticCustomError("config-literal-secret", "not a reference")
-    return value
-
-
-def _check_url(value: str) -> str:
-    if not _URL.fullmatch(value):
-        raise PydanticCustomError("config-bad-url", "not a URL")
-    return value
-
-
-def _seconds(value: object) -> object:
-    # TOML numbers arrive as Decimal; everything else is left for the type check to refuse.
-    return float(value) if isinstance(value, Decimal) else value
-
-
-Text = Annotated[str, Field(min_length=1, max_length=200)]
-UnitCode = Annotated[str, AfterValidator(_check_unit_code)]
-Name = Annotated[str, AfterValidator(_check_name)]
-SecretReference = Annotated[str, AfterValidator(_check_reference)]
-Url = Annotated[str, AfterValidator(_check_url)]
-Seconds = Annotated[float, BeforeValidator(_seconds), Field(gt=0, le=DAY_S, allow_inf_nan=False)]
-# strict=False here concerns the container only: TOML has lists where we keep tuples.
-Texts = Annotated[tuple[Text, ...], Field(strict=False)]
-SomeTexts = Annotated[tuple[Text, ...], Field(strict=False, min_length=1)]
-UnitCodes = Annotated[tuple[UnitCode, ...], Field(strict=False, min_length=1)]
-
-
-class Table(BaseModel):
-    """A table of the file: nothing unknown in it, no type guessed, never changed."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
 
 class Office(Table):
@@ -122,9 +81,16 @@ class TargetUse(Table):
 
 
 class SourceUse(TargetUse):
-    """One use of a source adapter; ``streams`` narrows what is read."""
+    """One use of a source adapter.
+
+    ``streams`` narrows what is read; ``quiet`` are the hours in which it is left alone; ``sweep_every`` says
+    how often all its keys are compared.
+    """
 
     streams: SomeTexts | None = None
+    quiet: Windows = ()
+    rows_per_minute: Annotated[int, Field(ge=1)] | None = None
+    sweep_every: Interval | None = None
 
 
 class Settings(Table):
@@ -135,8 +101,11 @@ class Settings(Table):
     policy: Policy
     plugins: Plugins = Plugins()
     privacy: Privacy = Privacy()
+    quarantine: Quarantine = Quarantine()
+    bundle: Bundle = Bundle()
     sources: Mapping[Name, SourceUse] = Field(default_factory=dict)
     targets: Mapping[Name, TargetUse] = Field(default_factory=dict)
+    schedule: Schedule = Schedule()
 
 
 class Deployment(Settings):
@@ -221,7 +190,13 @@ def _faults(chain: Chain, merged: Mapping[str, Any], origins: Mapping[str, Origi
     whole = faults_of(Settings, merged, innermost)
     if found:
         return found + [each for each in whole if each.code == "config-missing-key"]
-    return whole or list(_twice(Settings.model_validate(merged), origins, innermost))
+    if whole:
+        return whole
+    settings = Settings.model_validate(merged)
+    return [
+        *_twice(settings, origins, innermost),
+        *schedule_faults(settings.schedule, settings.sources, settings.targets, innermost),
+    ]
 
 
 def _literal_secrets(data: Mapping[str, Any], file: str) -> Iterator[Problem]:

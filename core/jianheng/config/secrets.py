@@ -20,7 +20,11 @@ def secret_references(deployment: Deployment) -> dict[str, str]:
     found = {
         "store.password": deployment.store.password,
         "privacy.pseudonym_key": deployment.privacy.pseudonym_key,
+        "quarantine.key": deployment.quarantine.key,
+        "bundle.signing_key": deployment.bundle.signing_key,
     }
+    former = enumerate(deployment.quarantine.former_keys, start=1)
+    found.update({f"quarantine.former_keys.{place}": reference for place, reference in former})
     for kind, uses in (("sources", deployment.sources), ("targets", deployment.targets)):
         for name, use in uses.items():
             found.update({f"{kind}.{name}.{secret}": reference for secret, reference in use.secrets.items()})

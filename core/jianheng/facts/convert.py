@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 from jianheng.errors import Problem, problem
@@ -31,7 +31,7 @@ _UNPRINTABLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff]")
 Value = str | int | bool | Decimal | dt.date | dt.datetime | None
 
 
-class _UnfitError(ValueError):
+class UnfitError(ValueError):
     """A value is not of its column's type; carries the code of the reason."""
 
     def __init__(self, code: str, **fields: object) -> None:
@@ -63,7 +63,7 @@ class Reject:
 
 def _printable(text: str) -> str:
     if not text.isprintable() and _UNPRINTABLE.search(text):
-        raise _UnfitError("row-control-character")
+        raise UnfitError("row-control-character")
     return text
 
 
@@ -74,9 +74,9 @@ def _text_reader(limit: int) -> Callable[[object], str | None]:
         # One flat function on purpose: it runs a dozen times a row.
         text = (value if type(value) is str else str(value)).strip()
         if len(text) > limit:
-            raise _UnfitError("row-text-too-long", length=len(text), limit=limit)
+            raise UnfitError("row-text-too-long", length=len(text), limit=limit)
         if not text.isprintable() and _UNPRINTABLE.search(text):
-            raise _UnfitError("row-control-character")
+            raise UnfitError("row-control-character")
         return text or None
 
     return read
@@ -98,35 +98,44 @@ def _as_moment(value: object) -> dt.datetime | None:
         try:
             moment = dt.datetime.fromisoformat(text)
         except ValueError:
-            raise _UnfitError("row-not-a-date") from None
+            raise UnfitError("row-not-a-date") from None
     try:
         moment = moment if moment.tzinfo is None else wall_time(moment)
     except OverflowError:  # the first and the last day a calendar has, in another zone
         moment = dt.datetime.min  # noqa: DTZ901 out of range in any zone
     if not _EARLIEST <= moment.date() < _LATEST:
-        raise _UnfitError("row-date-out-of-range", earliest=_EARLIEST, latest=_LATEST)
+        raise UnfitError("row-date-out-of-range", earliest=_EARLIEST, latest=_LATEST)
     return moment
 
 
 def _as_day(value: object) -> dt.date | None:
+    if type(value) is str:
+        return _day_told(value)
     moment = _as_moment(value)
+    return None if moment is None else moment.date()
+
+
+@lru_cache(maxsize=20_000)
+def _day_told(text: str) -> dt.date | None:
+    """Read a day's text once: a year of rows has few days."""
+    moment = _as_moment(text)
     return None if moment is None else moment.date()
 
 
 def _as_decimal(value: object) -> Decimal | None:
     if isinstance(value, bool):
-        raise _UnfitError("row-not-a-number")
+        raise UnfitError("row-not-a-number")
     text = _as_text(repr(value) if isinstance(value, float) else value)
     if text is None:
         return None
     try:
         number = Decimal(text)
     except InvalidOperation:
-        raise _UnfitError("row-not-a-number") from None
+        raise UnfitError("row-not-a-number") from None
     if not number.is_finite():
-        raise _UnfitError("row-not-a-number")
+        raise UnfitError("row-not-a-number")
     if number.copy_abs() >= 10**12 or number != round(number, 6):  # in this order: rounding 1e30 fails
-        raise _UnfitError("row-number-out-of-range")
+        raise UnfitError("row-number-out-of-range")
     return number.quantize(Decimal("0.000001"))
 
 
@@ -135,7 +144,7 @@ def _as_integer(value: object) -> int | None:
     if number is None:
         return None
     if number != int(number):
-        raise _UnfitError("row-not-an-integer")
+        raise UnfitError("row-not-an-integer")
     return int(number)
 
 
@@ -149,18 +158,18 @@ def _as_boolean(value: object) -> bool | None:
         return True
     if text.lower() in _FALSE:
         return False
-    raise _UnfitError("row-not-a-boolean")
+    raise UnfitError("row-not-a-boolean")
 
 
 def _as_attributes(value: object) -> str | None:
     if not isinstance(value, Mapping):
-        raise _UnfitError("row-not-attributes")
+        raise UnfitError("row-not-attributes")
     kept = {
         _printable(str(name)): _printable(str(each)) for name, each in value.items() if each not in (None, "")
     }
     told = json.dumps(kept, ensure_ascii=False, sort_keys=True)
     if len(told) > TEXT_LIMIT:
-        raise _UnfitError("row-text-too-long", length=len(told), limit=TEXT_LIMIT)
+        raise UnfitError("row-text-too-long", length=len(told), limit=TEXT_LIMIT)
     return told if kept else None
 
 
@@ -174,20 +183,33 @@ _CONVERTERS: dict[str, Callable[[object], Value]] = {
 }
 
 
+Read = Callable[[object], Value]
+"""From what a source gave, never None, to a value of a column; raises UnfitError."""
+
+
+def text_limit(entity: Entity, column: Column) -> int | None:
+    """Return how many characters a column of text may have; None when it holds no plain text."""
+    if column is entity.key or column.ref:
+        return KEY_LIMIT
+    if column.type in _CONVERTERS:
+        return None
+    return CODE_LIMIT if column.type == "code" else TEXT_LIMIT
+
+
 @cache
-def _plan(entity: Entity) -> tuple[tuple[str, Callable[[object], Value], Column], ...]:
-    def reader(column: Column) -> Callable[[object], Value]:
-        if column is entity.key or column.ref:
-            return _text_reader(KEY_LIMIT)
-        return _CONVERTERS.get(column.type) or _text_reader(
-            CODE_LIMIT if column.type == "code" else TEXT_LIMIT
-        )
+def readers(entity: Entity) -> tuple[tuple[Read, Column], ...]:
+    """Return for each column of an entity what reads it."""
 
-    return tuple((column.name, reader(column), column) for column in entity.columns)
+    def reader(column: Column) -> Read:
+        limit = text_limit(entity, column)
+        return _CONVERTERS[column.type] if limit is None else _text_reader(limit)
+
+    return tuple((reader(column), column) for column in entity.columns)
 
 
 @cache
-def _known(entity: Entity) -> frozenset[str]:
+def known_columns(entity: Entity) -> frozenset[str]:
+    """Return what a row of an entity may name."""
     return frozenset(entity.names) | RESERVED
 
 
@@ -197,7 +219,7 @@ def shown(value: object) -> str:
     return text if len(text) <= 40 else f"{text[:39]}…"  # noqa: PLR2004
 
 
-def _storable(raw: object) -> str:
+def storable(raw: object) -> str:
     """Return a locator, or the key of an unusable row, as every database can hold it; a good key is unchanged."""
     text = "" if raw is None else str(raw).strip()
     return text if text.isprintable() else _UNPRINTABLE.sub("", text)
@@ -213,7 +235,7 @@ def _fault(entity: Entity, column: Column, code: str, at: str, **fields: object)
     return problem(code, **named, at=at, **fields)
 
 
-def _why_unfit(entity: Entity, column: Column, raw: object, at: str, unfit: _UnfitError) -> Problem:
+def _why_unfit(entity: Entity, column: Column, raw: object, at: str, unfit: UnfitError) -> Problem:
     return _fault(entity, column, unfit.code, at, value=shown(raw), **unfit.fields)
 
 
@@ -228,16 +250,16 @@ def convert(entity: Entity, row: Mapping[str, Any]) -> Fact | Reject:
 
     A deleted row needs only its key: sources blank the rest.
     """
-    at = _storable(row.get("_locator"))
+    at = storable(row.get("_locator"))
     faults: list[tuple[Column, Problem]] = []
     values: list[Value] = []
-    for name, read, column in _plan(entity):
-        raw = row.get(name)
+    for read, column in readers(entity):
+        raw = row.get(column.name)
         value: Value = None
         if raw is not None:
             try:
                 value = read(raw)
-            except _UnfitError as unfit:
+            except UnfitError as unfit:
                 faults.append((column, _why_unfit(entity, column, raw, at, unfit)))
                 values.append(None)
                 continue
@@ -257,8 +279,8 @@ def _settle(
     """Return the fact if nothing that matters is wrong."""
     deleted = bool(row.get("_deleted"))
     problems = [told for column, told in faults if not deleted or column is entity.key]
-    if not row.keys() <= _known(entity):
-        columns = "、".join(sorted(row.keys() - _known(entity)))
+    if not row.keys() <= known_columns(entity):
+        columns = "、".join(sorted(row.keys() - known_columns(entity)))
         problems.append(
             problem(
                 "row-unknown-column", entity=entity.label, entity_name=entity.name, columns=columns, at=at
@@ -266,9 +288,14 @@ def _settle(
         )
     key = values[0]
     if problems or not isinstance(key, str):
-        return Reject(_storable(row.get(entity.key.name))[:KEY_LIMIT], at, tuple(problems), row)
+        return Reject(storable(row.get(entity.key.name))[:KEY_LIMIT], at, tuple(problems), row)
     return Fact(key, tuple(values), _hash(values), deleted, at)
 
 
 def _hash(values: list[Value]) -> str:
-    return hashlib.blake2b(repr(values).encode(), digest_size=16).hexdigest()
+    return content_hash(repr(values))
+
+
+def content_hash(told: str) -> str:
+    """Return the hash of a row's values, told as Python tells a list of them."""
+    return hashlib.blake2b(told.encode(), digest_size=16).hexdigest()

@@ -293,7 +293,7 @@ def _notices(
         most = "、".join(f"{row['item_label'] or row['measure']} {row['items']}" for row in rows[:5])
         items = sum(row["items"] for row in rows)
         told.append(text("notice-uncounted", reason=text(f"reason-{reason}"), count=items, most=most))
-    opened = quarantine.open_count(connection, office)
+    opened = quarantine.open_count(connection, office, with_waived=True)
     if opened:
         told.append(text("notice-quarantine", count=opened))
     return told

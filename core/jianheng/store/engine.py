@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from importlib.resources import as_file, files
 from pathlib import Path
+from typing import Any
 
 import sqlalchemy as sa
 from alembic import command
@@ -17,6 +18,8 @@ from sqlalchemy.pool import ConnectionPoolEntry
 from tenacity import retry, retry_if_exception_message, stop_after_delay, wait_random
 
 from jianheng.errors import JianhengError, RetryError, StopError
+from jianheng.store import mariadb
+from jianheng.store.tables import METADATA
 
 _MIGRATIONS = "migrations"
 _WRITES = "jianheng_writes"
@@ -83,9 +86,25 @@ def store_error(failed: SQLAlchemyError, doing: str) -> JianhengError:
     """
     told = _first_line(failed)
     code = str(getattr(failed.orig, "sqlstate", "") if isinstance(failed, DBAPIError) else "")
-    if isinstance(failed, IntegrityError) or code in _IN_THE_WAY or "database is locked" in told:
+    if (
+        isinstance(failed, IntegrityError)
+        or code in _IN_THE_WAY
+        or "database is locked" in told
+        or mariadb.in_the_way(failed)
+    ):
         return RetryError("store-busy", told=told, doing=doing)
     return StopError("store-failed", told=told, doing=doing)
+
+
+def _settings(address: sa.URL) -> dict[str, Any]:
+    """Return how an engine is made: what a report reads must be of one moment on every database."""
+    backend = address.get_backend_name()
+    if backend == "postgresql":
+        how: dict[str, Any] = {"isolation_level": "REPEATABLE READ"}
+        if address.get_driver_name() == "psycopg":  # a plan kept from a small table is wrong for a large one
+            how["connect_args"] = {"prepare_threshold": None}
+        return how
+    return {"isolation_level": "REPEATABLE READ"} if backend in mariadb.NAMES else {}
 
 
 def open_engine(url: str | sa.URL) -> sa.Engine:
@@ -99,9 +118,7 @@ def open_engine(url: str | sa.URL) -> sa.Engine:
     except ArgumentError:
         raise StopError("store-bad-url") from None
     try:
-        # What a report reads must be of one moment; SQLite and MariaDB do so by themselves.
-        how = {"isolation_level": "REPEATABLE READ"} if address.get_backend_name() == "postgresql" else {}
-        engine = sa.create_engine(address, **how)
+        engine = sa.create_engine(address, **_settings(address))
     except (NoSuchModuleError, ModuleNotFoundError) as missing:
         raise StopError("store-no-driver", dialect=address.drivername, missing=str(missing)) from None
     if engine.dialect.name == "sqlite":
@@ -111,6 +128,8 @@ def open_engine(url: str | sa.URL) -> sa.Engine:
                 raise StopError("store-no-folder", folder=str(folder))
         sa.event.listen(engine, "connect", _prepare_sqlite)
         sa.event.listen(engine, "begin", _begin_sqlite)
+    if engine.dialect.name in mariadb.NAMES:
+        sa.event.listen(engine, "connect", mariadb.prepare)
     return engine
 
 
@@ -149,13 +168,18 @@ def schema_state(engine: sa.Engine) -> tuple[str | None, str | None]:
 
 def upgrade(engine: sa.Engine) -> str | None:
     """Bring the store's tables to what this version needs; return the revision."""
-    postgresql = engine.dialect.name == "postgresql"
-    whole = engine.execution_options(isolation_level="READ COMMITTED") if postgresql else engine
+    postgresql, maria = engine.dialect.name == "postgresql", engine.dialect.name in mariadb.NAMES
+    whole = engine.execution_options(isolation_level="READ COMMITTED") if postgresql or maria else engine
     with as_file(files("jianheng.store") / _MIGRATIONS) as scripts, writing(whole) as connection:
         # Two first runs at once: one sets up, the other waits and finds it done. SQLite's writers queue anyway.
         if postgresql:
             connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_UPGRADE_LOCK)))
+        if maria:
+            mariadb.hold_upgrade(connection)
+            mariadb.keep_texts_exact(connection, frozenset(METADATA.tables))
         command.upgrade(_configuration(connection, scripts), "head")
+        if maria:
+            mariadb.release_upgrade(connection)
     return schema_state(engine)[0]
 
 

@@ -2,24 +2,34 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import cache
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 import sqlalchemy as sa
 
-from jianheng.facts.convert import Fact
 from jianheng.facts.entities import ENTITIES
 from jianheng.facts.entity import Entity
-from jianheng.store.bulk import chunks, insert_rows, read_arrow
+from jianheng.store.bulk import among, chunks, insert_columns, read_arrow
+from jianheng.store.copying import Cells, Same
 from jianheng.store.tables import FACTS, OPEN
 
 
-@dataclass(frozen=True, slots=True)
-class Held:
+class Held(NamedTuple):
     """The current version of a fact, as far as a comparison needs it."""
 
     content_hash: str
     deleted: bool
+
+
+@dataclass(frozen=True, slots=True)
+class New:
+    """Versions to add, in columns of equal length: those of the entity, then what is told of each row."""
+
+    columns: Sequence[Sequence[Any]]
+    hashes: Sequence[str]
+    deleted: Sequence[bool]
+    locators: Sequence[str]
 
 
 def held(
@@ -28,25 +38,27 @@ def held(
     """Return the current versions of some keys from one source."""
     table = FACTS[entity.name]
     key = table.c[entity.key.name]
-    found: dict[str, Held] = {}
-    for some in chunks(sorted(set(keys))):
-        statement = sa.select(key, table.c.content_hash, table.c.deleted).where(
-            table.c.office == office, table.c.source == source, key.in_(some), table.c.recorded_to == OPEN
-        )
-        for record_key, content_hash, deleted in connection.execute(statement):
-            found[record_key] = Held(content_hash, bool(deleted))
-    return found
+    statement = sa.select(
+        key, table.c.content_hash, sa.type_coerce(table.c.deleted, sa.types.NullType())
+    ).where(
+        table.c.office == office,
+        table.c.source == source,
+        among(connection, key, keys),
+        table.c.recorded_to == OPEN,
+    )
+    return {
+        record_key: Held(content_hash, bool(deleted))
+        for record_key, content_hash, deleted in connection.execute(statement)
+    }
 
 
 def known(connection: sa.Connection, entity: Entity, office: str, keys: Iterable[str]) -> set[str]:
     """Return which of some keys are known from any source, deleted ones included: they did exist."""
     table = FACTS[entity.name]
     key = table.c[entity.key.name]
-    found: set[str] = set()
-    for some in chunks(sorted(set(keys))):
-        statement = sa.select(key).where(table.c.office == office, key.in_(some), table.c.recorded_to == OPEN)
-        found.update(connection.scalars(statement))
-    return found
+    wanted = among(connection, key, keys)
+    statement = sa.select(key).where(table.c.office == office, wanted, table.c.recorded_to == OPEN)
+    return set(connection.scalars(statement))
 
 
 def live_keys(connection: sa.Connection, entity: Entity, office: str, source: str, stream: str) -> set[str]:
@@ -68,14 +80,19 @@ def close(
     """End the current versions of some keys."""
     table = FACTS[entity.name]
     key = table.c[entity.key.name]
-    for some in chunks(sorted(keys)):
-        connection.execute(
-            sa.update(table)
-            .where(
-                table.c.office == office, table.c.source == source, key.in_(some), table.c.recorded_to == OPEN
-            )
-            .values(recorded_to=at)
+    named = set(keys)
+    if not named:
+        return
+    connection.execute(
+        sa.update(table)
+        .where(
+            table.c.office == office,
+            table.c.source == source,
+            among(connection, key, named),
+            table.c.recorded_to == OPEN,
         )
+        .values(recorded_to=at)
+    )
 
 
 def add(
@@ -84,27 +101,25 @@ def add(
     office: str,
     source: str,
     stream: str,
-    facts: Sequence[Fact],
+    facts: New,
     at: int,
     run_id: int,
 ) -> None:
     """Add current versions."""
-    rows = [
-        (
-            office,
-            source,
-            *fact.values,
-            OPEN,
-            at,
-            fact.deleted,
-            fact.content_hash,
-            fact.locator,
-            stream,
-            run_id,
-        )
-        for fact in facts
-    ]
-    insert_rows(connection, FACTS[entity.name], rows)
+    count = len(facts.hashes)
+    columns: Sequence[Cells] = (
+        Same(office),
+        Same(source),
+        *facts.columns,
+        Same(OPEN),
+        Same(at),
+        facts.deleted,
+        facts.hashes,
+        facts.locators,
+        Same(stream),
+        Same(run_id),
+    )
+    insert_columns(connection, FACTS[entity.name], columns, count)
 
 
 def bury(
@@ -120,14 +135,14 @@ def bury(
     table = FACTS[entity.name]
     key = table.c[entity.key.name]
     new = {"recorded_from": sa.literal(at), "deleted": sa.true(), "run_id": sa.literal(run_id)}
-    for some in chunks(sorted(keys)):
-        closing = (table.c.office == office, table.c.source == source, key.in_(some))
-        connection.execute(
-            sa.update(table).where(*closing, table.c.recorded_to == OPEN).values(recorded_to=at)
-        )
-        columns = [new.get(c.name, sa.literal(OPEN) if c.name == "recorded_to" else c) for c in table.columns]
-        copied = sa.select(*columns).where(*closing, table.c.recorded_to == at)
-        connection.execute(sa.insert(table).from_select([c.name for c in table.columns], copied))
+    named = set(keys)
+    if not named:
+        return
+    closing = (table.c.office == office, table.c.source == source, among(connection, key, named))
+    connection.execute(sa.update(table).where(*closing, table.c.recorded_to == OPEN).values(recorded_to=at))
+    columns = [new.get(c.name, sa.literal(OPEN) if c.name == "recorded_to" else c) for c in table.columns]
+    copied = sa.select(*columns).where(*closing, table.c.recorded_to == at)
+    connection.execute(sa.insert(table).from_select([c.name for c in table.columns], copied))
 
 
 def read_current(
@@ -266,8 +281,16 @@ def changed_since(connection: sa.Connection, office: str, since: int) -> set[str
 
 def last_recorded(connection: sa.Connection, office: str) -> int:
     """Return the latest moment at which anything of an office changed; 0 when it has no facts."""
+    found: Iterable[int | None] = connection.scalars(_last_recorded(), {"of_office": office})
+    return max((int(moment or 0) for moment in found), default=0)
+
+
+@cache
+def _last_recorded() -> sa.CompoundSelect[Any]:
+    """Return the question of :func:`last_recorded`: every batch asks it, and putting it together takes longer."""
+    office = sa.bindparam("of_office", type_=sa.String())
     latest = [
         sa.select(sa.func.max(table.c.recorded_from)).where(table.c.office == office)
         for table in FACTS.values()
     ]
-    return max((moment or 0 for moment in connection.scalars(sa.union_all(*latest))), default=0)
+    return sa.union_all(*latest)

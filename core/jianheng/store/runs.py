@@ -1,7 +1,7 @@
 """Runs: when something started, how it ended, what it counted."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -28,6 +28,13 @@ def end_run(connection: sa.Connection, run_id: int, state: str, detail: Mapping[
     )
 
 
+def end_abandoned(connection: sa.Connection, office: str, kind: str, subject: str) -> None:
+    """Record that earlier runs of a kind ended without saying so: only who holds their lease knows that they did."""
+    left = (RUN.c.office == office, RUN.c.kind == kind, RUN.c.subject == subject, RUN.c.state == "running")
+    told = json.dumps({"abandoned": True})
+    connection.execute(sa.update(RUN).where(*left).values(finished_at=now_us(), state="broken", detail=told))
+
+
 def last_run(
     connection: sa.Connection, office: str, kind: str, subject: str, state: str = "done"
 ) -> tuple[int, dict[str, Any]] | None:
@@ -39,6 +46,12 @@ def last_run(
         .limit(1)
     ).first()
     return None if row is None else (int(row.run_id), json.loads(row.detail))
+
+
+def runs_of(connection: sa.Connection, numbers: Iterable[int]) -> dict[int, Any]:
+    """Return some runs by number, each with ``kind``, ``subject``, ``started_at`` and ``state``."""
+    rows = connection.execute(sa.select(RUN).where(RUN.c.run_id.in_(set(numbers))))
+    return {int(row.run_id): row for row in rows}
 
 
 def ended_well(connection: sa.Connection, office: str, kind: str, subject: str) -> bool:

@@ -93,6 +93,7 @@ CURSOR = sa.Table(
     sa.Column("office", sa.String(20), primary_key=True),
     sa.Column("source", sa.String(60), primary_key=True),
     sa.Column("stream", sa.String(60), primary_key=True),
+    sa.Column("partition", sa.String(60), primary_key=True, default=""),
     sa.Column("cursor", sa.Text(), nullable=False),
     sa.Column("mapping_hash", sa.String(32), nullable=False),
     sa.Column("moved_at", sa.BigInteger(), nullable=False),
@@ -117,8 +118,16 @@ QUARANTINE = sa.Table(
     sa.Column("attempts", sa.Integer(), nullable=False),
     sa.Column("status", sa.String(20), nullable=False),
     sa.Column("closed_run", sa.Integer()),
+    sa.Column("owner", sa.String(100), nullable=False, default=""),
+    sa.Column("waived_until", sa.BigInteger()),
+    sa.Column("waived_by", sa.String(100), nullable=False, default=""),
+    sa.Column("waiver", sa.String(500), nullable=False, default=""),
+    sa.Column("day", sa.Date()),
+    sa.Column("case_no", _KEY),
     sa.Index("ix_quarantine_open", "office", "source", "stream", "status"),
 )
+"""Rows that could not be taken. ``payload`` is sealed, or empty where no key is; ``day`` and ``case_no`` say what
+they may touch, NULL where that cannot be read."""
 
 SCOPE = sa.Table(
     "ledger_scope",

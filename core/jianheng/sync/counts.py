@@ -49,7 +49,10 @@ class Counts:
 
 @dataclass(frozen=True, slots=True)
 class StreamReport:
-    """How one stream ended: the problems that stopped it, and what to do about them if it is not just waiting."""
+    """How one stream ended: the problems that stopped it, and what to do about them if it is not just waiting.
+
+    ``held_up``: it was paused because it does not look as it did; what it gave before is still known.
+    """
 
     stream: str
     entity: str
@@ -57,6 +60,7 @@ class StreamReport:
     counts: Counts
     problems: tuple[Problem, ...] = ()
     recovery: Recovery | None = None
+    held_up: bool = False
 
     def as_json(self) -> Mapping[str, Any]:
         """Return the report for ``--json`` and the run's record."""

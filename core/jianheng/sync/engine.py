@@ -4,21 +4,26 @@ Rows, cursor and quarantine of a batch are committed together, so a crash betwee
 nothing and repeats nothing. A stream that fails keeps what it committed; streams that need it wait.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
+from structlog.contextvars import bound_contextvars
 
 from jianheng.contract import Stream
 from jianheng.errors import Problem, StopError, problem
 from jianheng.facts.entities import ENTITIES
 from jianheng.store.engine import store_error, writing
-from jianheng.store.runs import PART, begin_run, end_run
-from jianheng.sync import quarantine
+from jianheng.store.leases import LeaseLostError, release
+from jianheng.store.runs import PART, begin_run, end_abandoned, end_run
+from jianheng.sync import pauses, quarantine
 from jianheng.sync.apply import Place
 from jianheng.sync.counts import Counts, SourceReport, StreamReport
-from jianheng.sync.stream import Progress, Reader, sync_stream
+from jianheng.sync.fence import LEASE_S, Fence, fenced, take_fence
+from jianheng.sync.stream import sync_stream
+from jianheng.sync.task import Progress, Reader, Span, Task, Wish
 
 
 def sync_source(
@@ -29,8 +34,12 @@ def sync_source(
     only: Iterable[str] = (),
     whole: bool = True,
     full: bool = False,
+    sweep: bool = False,
+    sweep_every_s: float | None = None,
+    span: Span | None = None,
     accept_mass_change: bool = False,
     progress: Progress = lambda _stream, _rows: None,
+    lease_s: float = LEASE_S,
 ) -> SourceReport:
     """Read everything new of one source into the store.
 
@@ -41,51 +50,90 @@ def sync_source(
         only: the streams to read; all when empty.
         whole: these streams are all that this deployment reads; a run of fewer does not make the source complete.
         full: read everything again, whatever the cursors say.
+        sweep: compare all keys with the source's, for late commits and removed rows.
+        sweep_every_s: do so when the last time lies further back; never by itself when None.
+        span: read only this span of business time; the source does not count as read to its end then.
         accept_mass_change: somebody has confirmed that many records did vanish.
         progress: told as rows come.
+        lease_s: how long the run may be silent before another may take its place.
 
     Raises:
         StopError: the source's streams are not usable at all, or the store fails.
+        RetryError: another run of the source is under way, or took the place of this one.
         JianhengError: whatever the source raised while naming its streams.
     """
     streams = _ordered(reader, only)
     with _coded_store_failures(f"sync {reader.name}"):
-        with writing(store) as connection:
-            run_id = begin_run(connection, office, "sync", reader.name)
-        reports: list[StreamReport] = []
-        broken: set[str] = set()
-        failures: list[tuple[Problem, ...]] = []
-        met: dict[str, set[str]] = {stream.entity: set() for stream in streams}
+        fence = take_fence(store, office, reader.name, lease_s)
         try:
-            for stream in streams:
-                entity = ENTITIES[stream.entity]
-                place = Place(office, reader.name, stream.name, entity, run_id, at=0, met=met[stream.entity])
-                waits_for = broken & set(entity.refs)
-                if len(failures) > 1 and failures[-1] == failures[-2]:
-                    # Two streams failed alike: it is the source, and asking on could lock an account.
-                    report = StreamReport(stream.name, stream.entity, "skipped", Counts(), failures[-1])
-                elif waits_for:
-                    names = "、".join(ENTITIES[name].label for name in sorted(waits_for))
-                    told = problem(
-                        "sync-stream-waits", source=reader.name, stream=stream.name, waits_for=names
-                    )
-                    report = StreamReport(stream.name, stream.entity, "skipped", Counts(), (told,))
-                else:
-                    report = sync_stream(
-                        store, place, reader, stream, accept_mass_change, progress, full=full
-                    )
-                    failures += [report.problems] if report.state == "failed" else []
-                if report.state != "done":
-                    broken.add(stream.entity)
-                reports.append(report)
+            with fenced(fence) as connection:
+                end_abandoned(connection, office, "sync", reader.name)
+                run_id = begin_run(connection, office, "sync", reader.name)
+            wish = Wish(full, sweep, sweep_every_s, span, accept_mass_change, progress)
+            with bound_contextvars(office=office, source=reader.name, run=run_id):
+                done = _read_all(fence, office, reader, streams, run_id, wish, whole=whole and span is None)
         finally:
             with writing(store) as connection:
+                release(connection, fence.lease)
+    return done
+
+
+def _read_all(
+    fence: Fence, office: str, reader: Reader, streams: list[Stream], run_id: int, wish: Wish, *, whole: bool
+) -> SourceReport:
+    """Read streams one after the other, and record how the run ended, however it did."""
+    reports: list[StreamReport] = []
+    try:
+        reports.extend(
+            _reports(fence, office, reader, streams, run_id, wish)
+        )  # what came before a failure stays
+    finally:
+        try:
+            with fenced(fence) as connection:
                 left = quarantine.open_count(connection, office, reader.name)
                 done = SourceReport(reader.name, run_id, tuple(reports), left)
                 state = done.state if len(reports) == len(streams) else "broken"
                 state = PART if state == "done" and not whole else state
                 end_run(connection, run_id, state, done.as_json())
+        except LeaseLostError:
+            with writing(fence.store) as connection:  # of our own run only: nothing it read is written
+                end_run(connection, run_id, "broken", {"lease_lost": True})
+            raise
     return done
+
+
+def _reports(
+    fence: Fence, office: str, reader: Reader, streams: list[Stream], run_id: int, wish: Wish
+) -> Iterator[StreamReport]:
+    """Yield how each stream ended."""
+    broken: set[str] = set()
+    failures: list[tuple[Problem, ...]] = []
+    met: dict[str, set[str]] = {stream.entity: set() for stream in streams}
+    given = Counter(stream.entity for stream in streams)
+    for stream in streams:
+        entity = ENTITIES[stream.entity]
+        waits_for = broken & set(entity.refs)
+        with fence.store.connect() as connection:
+            paused = pauses.pauses(connection, office, reader.name)
+        why = paused.get(stream.name) or paused.get(pauses.WHOLE)
+        if why is not None:  # what it gave before is still known, so that nothing waits for it
+            told = pauses.told(reader.name, stream.name, why)
+            yield StreamReport(stream.name, stream.entity, "skipped", Counts(), (told,), "ask")
+            continue
+        if len(failures) > 1 and failures[-1] == failures[-2]:
+            # Two streams failed alike: it is the source, and asking on could lock an account.
+            report = StreamReport(stream.name, stream.entity, "skipped", Counts(), failures[-1])
+        elif waits_for:
+            names = "、".join(ENTITIES[name].label for name in sorted(waits_for))
+            told = problem("sync-stream-waits", source=reader.name, stream=stream.name, waits_for=names)
+            report = StreamReport(stream.name, stream.entity, "skipped", Counts(), (told,))
+        else:
+            place = Place(office, reader.name, stream.name, entity, run_id, at=0, met=met[stream.entity])
+            report = sync_stream(Task(fence, place, reader, stream, wish, shared=given[stream.entity] > 1))
+            failures += [report.problems] if report.state == "failed" else []
+        if report.state != "done" and not report.held_up:
+            broken.add(stream.entity)
+        yield report
 
 
 def record_unread(store: sa.Engine, office: str, source: str) -> None:

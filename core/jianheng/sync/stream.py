@@ -1,252 +1,203 @@
-"""Reading one stream: a snapshot in one transaction, or changes batch by batch from a cursor on."""
+"""Reading one stream: changes batch by batch from a cursor on, each batch one transaction with its cursor."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from collections.abc import Collection, Iterator
 
-import pyarrow as pa
-import sqlalchemy as sa
-
-from jianheng.contract import Batch, Stream
-from jianheng.errors import AskError, EmptiedError, JianhengError, StopError
-from jianheng.facts.convert import Fact, Reject
-from jianheng.store import fact_versions
-from jianheng.store.engine import now_us, writing
-from jianheng.sync import cursors, quarantine
+from jianheng.errors import EmptiedError, JianhengError, StopError
+from jianheng.store import audit, fact_versions
+from jianheng.store.leases import LeaseLostError
+from jianheng.sync import cursors, pauses, quarantine
 from jianheng.sync.apply import Place, Seen, apply_rows
+from jianheng.sync.batches import close_gone, keep_looks, looks_of, moment_in, settle, take_batch
 from jianheng.sync.counts import Counts, StreamReport
+from jianheng.sync.fence import Fence, fenced
+from jianheng.sync.guards import (
+    MASS_CHANGE_AT_LEAST,
+    MASS_CHANGE_PERCENT,
+    check_books,
+    empty_source,
+    mass_change,
+)
+from jianheng.sync.shapes import DriftError
+from jianheng.sync.snapshot import read_snapshot
+from jianheng.sync.sweep import Met, bury_unmet, is_due, keys_apart, mark_swept
+from jianheng.sync.task import Progress, Reader, Span, Task, Wish
 
-Progress = Callable[[str, int], None]
-"""Called with a stream's name and the rows read so far."""
+__all__ = [
+    "MASS_CHANGE_AT_LEAST",
+    "MASS_CHANGE_PERCENT",
+    "Progress",
+    "Reader",
+    "Wish",
+    "replay",
+    "sync_stream",
+]
 
-MASS_CHANGE_PERCENT = 20
-MASS_CHANGE_AT_LEAST = 10
 
+def sync_stream(task: Task) -> StreamReport:
+    """Read everything new of one stream; what stopped it is in the report.
 
-@dataclass(frozen=True, slots=True)
-class Reader:
-    """A source as the engine sees it: calls already go through the adapter's boundary.
-
-    ``fingerprint`` changes when the way the source is read changes (options, mapping): cursors from
-    before are then not trusted and everything is compared again.
+    Raises:
+        LeaseLostError: another run has taken the source.
     """
-
-    name: str
-    streams: Callable[[], Sequence[Stream]]
-    read: Callable[[str, str | None], Iterator[Batch]]
-    fingerprint: str = ""
-
-
-def sync_stream(
-    store: sa.Engine,
-    place: Place,
-    reader: Reader,
-    stream: Stream,
-    accept_mass_change: bool,
-    progress: Progress,
-    *,
-    full: bool,
-) -> StreamReport:
-    """Read everything new of one stream; what stopped it is in the report."""
+    stream = task.stream
     counts = Counts()
     try:
-        if stream.mode == "snapshot":
-            counts = counts + _read_snapshot(store, place, reader, stream, accept_mass_change, progress)
-        else:
-            cursor = _where_to_go_on(store, place, reader, full=full)
-            if cursor is not None:
-                counts = counts + _replay(store, place)
-            for batch_counts in _read_cursor(
-                store, place, reader, stream, cursor, accept_mass_change, progress
-            ):
-                counts = counts + batch_counts
+        for more in _read(task):
+            counts = counts + more
+    except LeaseLostError:
+        raise
+    except DriftError as drift:
+        _hold_up(task, drift)
+        return StreamReport(
+            stream.name, stream.entity, "failed", counts, drift.problems, drift.recovery, held_up=True
+        )
     except JianhengError as error:
         return StreamReport(stream.name, stream.entity, "failed", counts, error.problems, error.recovery)
     return StreamReport(stream.name, stream.entity, "done", counts)
 
 
-def _moment(connection: sa.Connection, place: Place) -> Place:
-    """Return the place with the moment of this transaction, never before what is already recorded."""
-    latest = fact_versions.last_recorded(connection, place.office)  # of all: scoring asks for what came since
-    at = max(now_us(), latest + 1)
-    return replace(place, at=at)
+def _read(task: Task) -> Iterator[Counts]:
+    if task.wish.span is not None and task.stream.mode == "cursor":  # what is read whole is read whole anyway
+        yield from _read_span(task, task.wish.span)
+    elif task.stream.mode == "snapshot":
+        yield read_snapshot(task)
+    else:
+        yield from _read_on(task)
 
 
-def _rows(batch: Batch) -> Sequence[Mapping[str, Any]]:
-    return batch.rows.to_pylist() if isinstance(batch.rows, pa.Table) else batch.rows
+def _read_on(task: Task) -> Iterator[Counts]:
+    """Read what is new, and compare all keys when somebody asked or it is time."""
+    with fenced(task.fence) as connection:
+        due = is_due(connection, task)
+        again = task.wish.full or quarantine.count_sync(
+            connection, task.place.office, task.place.source, task.place.stream
+        )
+        cursor = None if again else cursors.kept(connection, task.place, task.reader.fingerprint)
+    by_keys = due and task.reader.keys is not None
+    if due and not by_keys:
+        cursor = None
+    if cursor is not None:
+        yield replay(task.fence, task.place)
+    met = Met() if cursor is None else None
+    yield from _read_cursor(task, cursor, met)
+    if due and not by_keys and met is not None and met.rows:
+        yield bury_unmet(task, met)
+    elif by_keys:
+        yield from _sweep(task)
 
 
-def _where_to_go_on(store: sa.Engine, place: Place, reader: Reader, *, full: bool) -> str | None:
-    """Return the cursor to read from; None to read everything again.
-
-    What was rejected may be mended at the source without looking changed, so while something is in
-    quarantine everything is read again, less and less often the longer it stays there.
-    """
-    with writing(store) as connection:
-        again = full or quarantine.count_sync(connection, place.office, place.source, place.stream)
-        return None if again else cursors.kept(connection, place, reader.fingerprint)
+def _sweep(task: Task) -> Iterator[Counts]:
+    """Compare keys: what is gone at the source is buried, for what was never seen everything is read once."""
+    apart = keys_apart(task)
+    if apart.missing:
+        yield from _read_cursor(task, None, Met())
+    yield mark_swept(task, apart)
 
 
-def _read_cursor(
-    store: sa.Engine,
-    place: Place,
-    reader: Reader,
-    stream: Stream,
-    cursor: str | None,
-    accept_mass_change: bool,
-    progress: Progress,
-) -> Iterator[Counts]:
+def _read_cursor(task: Task, cursor: str | None, met: Met | None) -> Iterator[Counts]:
+    """Read from a cursor on; with ``met`` what was met is collected there, since all is being read."""
+    place, reader = task.place, task.reader
     known_refs: dict[str, set[str]] = {}
-    rejected: set[str] = set()
     read = 0
     try:
-        for batch in reader.read(stream.name, cursor):
-            rows = _rows(batch)
-            with writing(store) as connection:
-                now = _moment(connection, place)
-                applied = apply_rows(connection, now, rows, Seen(known_refs=known_refs))
-                _settle(connection, now, applied.taken, applied.rejects)
-                place.met.update(fact.key for fact in applied.taken if not fact.deleted)
+        with fenced(task.fence) as connection:
+            looks = looks_of(connection, task)
+        for batch in reader.read(task.stream.name, cursor):
+            with fenced(task.fence) as connection:
+                now = moment_in(connection, place)
+                applied = take_batch(connection, task, now, batch, Seen(known_refs=known_refs), looks)
                 if batch.cursor is not None:
                     cursors.keep(connection, now, batch.cursor, reader.fingerprint)
-            rejected |= {reject.locator for reject in applied.rejects}
-            read += len(rows)
-            progress(stream.name, read)
+                keep_looks(connection, place, looks)
+            if task.shared:
+                place.met.update(fact.key for fact in applied.taken if not fact.deleted)
+            if met is not None:
+                met.add(applied)
+            read += len(batch.rows)
+            task.wish.progress(task.stream.name, read)
             yield applied.counts
     except EmptiedError:
         read, cursor = 0, None
     if cursor is not None:
         return
     if read == 0:
-        yield _empty(store, place, stream, accept_mass_change)
+        yield _empty(task)
         return
-    with writing(store) as connection:  # all was read: a row that did not come again is not there any more
-        _close_gone(connection, place, rejected)
+    if met is not None:
+        with fenced(task.fence) as connection:  # a row that did not come again is not there any more
+            close_gone(connection, place, met.places)
 
 
-def _empty(store: sa.Engine, place: Place, stream: Stream, accept_mass_change: bool) -> Counts:
+def _read_span(task: Task, span: Span) -> Iterator[Counts]:
+    """Read a span of business time; killed in the middle, the next sync of the same span goes on from there.
+
+    Raises:
+        StopError: the source offers no spans.
+    """
+    place, reader = task.place, task.reader
+    if reader.read_range is None:
+        raise StopError("sync-no-ranges", source=place.source)
+    partition = "..".join(day.isoformat() for day in span)
+    with fenced(task.fence) as connection:
+        cursor = cursors.kept(connection, place, reader.fingerprint, partition)
+        looks = looks_of(connection, task)
+    read = 0
+    for batch in reader.read_range(task.stream.name, span, cursor):
+        with fenced(task.fence) as connection:
+            now = moment_in(connection, place)
+            applied = take_batch(connection, task, now, batch, Seen(), looks)
+            if batch.cursor is not None:
+                cursors.keep(connection, now, batch.cursor, reader.fingerprint, partition)
+            keep_looks(connection, place, looks)
+        read += len(batch.rows)
+        task.wish.progress(task.stream.name, read)
+        yield applied.counts
+    with fenced(task.fence) as connection:
+        cursors.forget(connection, place, partition)
+
+
+def _empty(task: Task) -> Counts:
     """Everything of a stream vanished: believe it as of a snapshot, and read from the beginning next time."""
-    with writing(store) as connection:
-        now = _moment(connection, place)
+    place, stream = task.place, task.stream
+    with fenced(task.fence) as connection:
+        now = moment_in(connection, place)
         gone = fact_versions.live_keys(connection, place.entity, place.office, place.source, place.stream)
-        if gone and not accept_mass_change:  # even a few: such a source marks what it deletes
-            raise _mass_change(place, stream, len(gone), len(gone))
+        if gone and not task.wish.accept_mass_change:  # even a few: such a source marks what it deletes
+            raise mass_change(place, stream, len(gone), len(gone))
         if not gone and not stream.may_be_empty:
-            raise _empty_source(place, stream)
+            raise empty_source(place, stream)
         fact_versions.bury(connection, place.entity, place.office, place.source, gone, now.at, place.run_id)
-        _close_gone(connection, now, set())
+        close_gone(connection, now, set())
         cursors.forget(connection, now)
     return Counts(vanished=len(gone))
 
 
-def _close_gone(connection: sa.Connection, place: Place, rejected: set[str]) -> None:
-    """Close what is in quarantine and was not rejected again in a read of everything: the source mended it away."""
-    left = quarantine.held(connection, place.office, place.source, place.stream)
-    vanished = [entry.quarantine_id for entry in left if entry.locator not in rejected]
-    quarantine.close(connection, vanished, "gone", place.run_id)
+def _hold_up(task: Task, drift: DriftError) -> None:
+    """Pause a stream that does not look as it did, and remember what it looks like now."""
+    place = task.place
+    told = [each.code for each in drift.problems]
+    with fenced(task.fence) as connection:
+        cursors.note(connection, place, {"pending": drift.seen.as_json()})
+        pauses.pause(connection, place.office, place.source, place.stream, "jianheng", ", ".join(told))
+        subject = f"{place.source}/{place.stream}"
+        detail = {"problems": [each.message().as_json() for each in drift.problems], "run": place.run_id}
+        audit.record(connection, place.office, "jianheng", "state pause", subject, detail)
 
 
-def _read_snapshot(
-    store: sa.Engine,
-    place: Place,
-    reader: Reader,
-    stream: Stream,
-    accept_mass_change: bool,
-    progress: Progress,
-) -> Counts:
-    """Apply a full read in one transaction: half a snapshot would look like a mass deletion."""
-    seen = Seen()
-    counts = Counts()
-    with writing(store) as connection:
-        now = _moment(connection, place)
-        before = fact_versions.live_keys(connection, place.entity, place.office, place.source, place.stream)
-        rejected: set[str] = set()
-        for batch in reader.read(stream.name, None):
-            rows = _rows(batch)
-            applied = apply_rows(connection, now, rows, seen)
-            _settle(connection, now, applied.taken, applied.rejects)
-            rejected |= {reject.locator for reject in applied.rejects}
-            counts = counts + applied.counts
-            progress(stream.name, counts.emitted)
-        present = {key for key, fact in seen.keys.items() if not fact.deleted}
-        place.met.update(present)
-        gone = before - seen.keys.keys() - seen.rejected - place.met
-        gone -= _unreadable(connection, now, gone, rejected)
-        _guard(place, stream, len(before), len(gone), bool(present or seen.rejected), accept_mass_change)
-        fact_versions.bury(connection, place.entity, place.office, place.source, gone, now.at, place.run_id)
-        _close_gone(connection, now, rejected)
-    return counts + Counts(vanished=len(gone))
-
-
-def _unreadable(connection: sa.Connection, place: Place, gone: set[str], places: set[str]) -> set[str]:
-    """Return the keys whose record stands where a row was rejected: its key is what cannot be read now."""
-    if not gone or not places:
-        return set()
-    sightings = fact_versions.sightings(connection, place.entity, place.office, gone)
-    return {
-        key
-        for key, source, locator, *_ in sightings
-        if source == place.source and locator and locator in places
-    }
-
-
-def _guard(
-    place: Place, stream: Stream, before: int, gone: int, anything: bool, accept_mass_change: bool
-) -> None:
-    if not anything and not before and not stream.may_be_empty:
-        raise _empty_source(place, stream)
-    mass = gone >= MASS_CHANGE_AT_LEAST and gone * 100 > before * MASS_CHANGE_PERCENT
-    emptied = bool(before) and gone == before and not stream.may_be_empty
-    if (mass or emptied) and not accept_mass_change:
-        raise _mass_change(place, stream, before, gone)
-
-
-def _empty_source(place: Place, stream: Stream) -> StopError:
-    return StopError("sync-empty-source", source=place.source, stream=stream.name, entity=place.entity.label)
-
-
-def _mass_change(place: Place, stream: Stream, before: int, gone: int) -> AskError:
-    return AskError(
-        "sync-mass-change",
-        source=place.source,
-        stream=stream.name,
-        entity=place.entity.label,
-        gone=gone,
-        before=before,
-        percent=MASS_CHANGE_PERCENT,
-    )
-
-
-def _settle(
-    connection: sa.Connection, place: Place, taken: Sequence[Fact], rejects: Sequence[Reject]
-) -> None:
-    """Hold what was rejected; close what a good version of the same record mends."""
-    where = (place.office, place.source, place.stream)
-    opened = quarantine.held(connection, *where) if taken else []
-    if opened:
-        good = {fact.key for fact in taken} | {fact.locator for fact in taken if fact.locator}
-        bad = {reject.key for reject in rejects} | {reject.locator for reject in rejects if reject.locator}
-        mended = [
-            entry.quarantine_id
-            for entry in opened
-            if {entry.record_key, entry.locator} & good and not {entry.record_key, entry.locator} & bad
-        ]
-        quarantine.close(connection, mended, "mended", place.run_id)
-    quarantine.hold(connection, *where, place.entity.name, rejects)
-
-
-def _replay(store: sa.Engine, place: Place) -> Counts:
-    """Try open entries again: what they lacked (a person, a case) may be there now.
+def replay(fence: Fence, place: Place, numbers: Collection[int] = ()) -> Counts:
+    """Try open entries again, all or those of some numbers: what they lacked (a person, a case) may be there now.
 
     A row that only lost against another of the same key would win by being tried alone, so it waits
     until the source gives one of the two again.
     """
-    with writing(store) as connection:
+    with fenced(fence) as connection:
         opened = quarantine.held(connection, place.office, place.source, place.stream)
-        again = [entry.row for entry in opened if not entry.lost_to_another]
+        wanted = [entry for entry in opened if not numbers or entry.quarantine_id in numbers]
+        again = [entry.row for entry in wanted if not entry.awaits_source]
         if not again:
             return Counts()
-        now = _moment(connection, place)
+        now = moment_in(connection, place)
         applied = apply_rows(connection, now, again, Seen())
-        _settle(connection, now, applied.taken, applied.rejects)
+        check_books(place, len(again), applied.counts)
+        settle(connection, now, applied.taken, applied.rejects)
     return applied.counts

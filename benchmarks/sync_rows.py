@@ -1,0 +1,236 @@
+"""A sync of a million rows of twenty columns, checks, history and counts included, against what writes rows only.
+
+Run as ``python -m benchmarks.sync_rows [ROWS] [sqlite|postgresql|mariadb ...]``. Every measurement has a process
+of its own, so that its peak memory is its own; the time a source takes to make rows is left out on both sides.
+Ratio: the peer's seconds over ours. What both hold afterwards is compared row by row. PostgreSQL and MariaDB are
+those of ``JIANHENG_TEST_POSTGRESQL`` and ``JIANHENG_TEST_MARIADB``; dlt is compared when it is installed here, or
+in the environment whose Python ``JIANHENG_BENCH_DLT`` names.
+"""
+
+import hashlib
+import json
+import os
+import resource
+import secrets
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+
+from benchmarks import sync_peers, sync_sources
+from benchmarks.sync_sources import BATCH, CASES_EACH, COLUMNS
+from jianheng.contract import Batch, Stream
+from jianheng.store.engine import open_store
+from jianheng.sync.counts import Counts
+from jianheng.sync.engine import sync_source
+from jianheng.sync.stream import Reader
+
+OFFICE = "990101"
+TARGETS = {"sqlite": 0.5, "postgresql": 0.6}
+DLT_ROWS = 100_000
+"""dlt takes minutes over a million mappings; its rate at this size is the better of the two for it."""
+SERVERS = {
+    "postgresql": os.environ.get("JIANHENG_TEST_POSTGRESQL")
+    or "postgresql+psycopg://postgres@127.0.0.1:5432/postgres",
+    "mariadb": os.environ.get("JIANHENG_TEST_MARIADB") or "mysql+pymysql://root@127.0.0.1:3306",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Ours:
+    """Seconds of a first sync, of one from its cursor, of one that reads all again; megabytes at the peak."""
+
+    first: float
+    from_cursor: float
+    again: float
+    peak_mb: float
+    changed: int
+
+
+@contextmanager
+def _place(kind: str, folder: str) -> Iterator[str]:
+    """Yield the address of an empty database, gone afterwards."""
+    if kind == "sqlite":
+        yield f"sqlite:///{folder}/{secrets.token_hex(4)}.db"
+        return
+    server, name = sa.make_url(SERVERS[kind]), f"jianheng_bench_{secrets.token_hex(4)}"
+    engine = sa.create_engine(server, isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.exec_driver_sql(f"CREATE DATABASE {name}")
+        try:
+            yield server.set(database=name).render_as_string(hide_password=False)
+        finally:
+            force = " WITH (FORCE)" if kind == "postgresql" else ""
+            connection.exec_driver_sql(f"DROP DATABASE {name}{force}")
+    engine.dispose()
+
+
+def _peak_mb() -> float:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def ours(url: str, count: int, *, arrow: bool) -> Ours:
+    """Sync the rows into an empty store, then again twice with nothing changed."""
+    making = 0.0
+
+    def read(stream: str, cursor: str | None) -> Iterator[Batch]:
+        nonlocal making
+        if cursor is not None:
+            return
+        source = sync_sources.tables(count) if arrow else sync_sources.mappings(count)
+        if stream == "case":
+            for start in range(0, count, CASES_EACH * BATCH):
+                numbers = range(start, min(start + CASES_EACH * BATCH, count), CASES_EACH)
+                yield Batch([_case(number) for number in numbers], str(start))
+            return
+        end = 0
+        while True:
+            begun = time.perf_counter()
+            rows = next(source, None)
+            making += time.perf_counter() - begun
+            if rows is None:
+                return
+            end += len(rows)
+            yield Batch(rows, str(end))
+
+    streams = [Stream("case", "case", "cursor"), Stream("org", "organisation_suspect", "cursor")]
+    reader = Reader("bench", lambda: streams, read)
+    store = open_store(url)
+    sync_source(store, OFFICE, reader, only=["case"])
+
+    def timed(*, full: bool = False) -> tuple[float, Counts]:
+        nonlocal making
+        making, begun = 0.0, time.perf_counter()
+        report = sync_source(store, OFFICE, reader, only=["org"], full=full)
+        assert report.counts.balanced
+        return time.perf_counter() - begun - making, report.counts
+
+    first, counts = timed()
+    assert counts.inserted == count, counts
+    from_cursor, counts = timed()
+    assert counts.emitted == 0
+    again, counts = timed(full=True)
+    assert counts.unchanged == count
+    store.dispose()
+    return Ours(first, from_cursor, again, _peak_mb(), counts.written)
+
+
+def _case(number: int) -> dict[str, Any]:
+    return {
+        "case_no": sync_sources.case_no(number),
+        "unit_code": OFFICE,
+        "category": "0301",
+        "accepted_on": "2025-01-01",
+    }
+
+
+def _alone(work: Callable[..., Any], *given: Any, **named: Any) -> Any:
+    """Run something in a new process."""
+    with ProcessPoolExecutor(1, get_context("spawn")) as pool:
+        return pool.submit(work, *given, **named).result()
+
+
+def _digest(url: str, table: str) -> tuple[int, str]:
+    """Return how many rows a table holds, and a digest of the twenty columns in the order of their key."""
+    engine = sa.create_engine(url)
+    columns = ", ".join(COLUMNS)
+    digest, count = hashlib.blake2b(), 0
+    with engine.connect().execution_options(stream_results=True, max_row_buffer=BATCH) as connection:
+        collate = ' COLLATE "C"' if engine.dialect.name == "postgresql" else ""
+        found = connection.execute(sa.text(f"SELECT {columns} FROM {table} ORDER BY {COLUMNS[0]}{collate}"))
+        for row in found:
+            count += 1
+            digest.update("\x1f".join(map(str, row)).encode())
+    engine.dispose()
+    return count, digest.hexdigest()
+
+
+def _dlt(url: str, count: int, form: str) -> dict[str, Any] | None:
+    """Run dlt where it is installed; None where it is not."""
+    python = os.environ.get("JIANHENG_BENCH_DLT") or sys.executable
+    code = "from benchmarks.sync_dlt import main; main()"
+    done = subprocess.run(
+        [python, "-c", code, url, str(count), form], capture_output=True, text=True, check=False
+    )
+    if "No module named 'dlt'" in done.stderr:
+        return None
+    if done.returncode:
+        raise SystemExit(f"dlt failed: {done.stderr[-2000:]}")
+    told: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return told
+
+
+def _tell(name: str, ratio: float, target: float, *, at_most: bool = False) -> None:
+    good = ratio <= target if at_most else ratio >= target
+    print(f"bench {name} ratio={ratio:.3g} target={target:.3g} {'ok' if good else 'short'}", flush=True)
+
+
+def measure(kind: str, count: int) -> None:
+    """Measure one kind of store and tell every ratio."""
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        _place(kind, folder) as url,
+        _place(kind, folder) as small,
+        _place(kind, folder) as arrow,
+    ):
+        rows: Ours = _alone(ours, url, count, arrow=False)
+        less: Ours = _alone(ours, small, count // 5, arrow=False)
+        columns: Ours = _alone(ours, arrow, count, arrow=True)
+        held = _digest(url, "fact_organisation_suspect")
+        assert held == _digest(arrow, "fact_organisation_suspect"), "both forms must give the same rows"
+        for form, taken in (("mappings", rows), ("Arrow", columns)):
+            print(
+                f"{kind}: {form} first {count / taken.first:,.0f} rows/s, all read again unchanged"
+                f" {count / taken.again:,.0f} rows/s ({taken.again / taken.first:.1%} of the first),"
+                f" from the cursor {taken.from_cursor:.2f} s, peak {taken.peak_mb:.0f} MB; {count} rows"
+            )
+        print(f"{kind}: peak {less.peak_mb:.0f} MB at a fifth of the rows")
+        _peers(kind, folder, count, rows, columns, held)
+    _tell(f"sync_{kind}_unchanged", rows.from_cursor / rows.first, 0.05, at_most=True)
+    _tell(f"sync_{kind}_peak_mb", max(rows.peak_mb, columns.peak_mb), 500, at_most=True)
+    _tell(f"sync_{kind}_peak_growth", rows.peak_mb / less.peak_mb, 1.1, at_most=True)
+
+
+def _peers(kind: str, folder: str, count: int, rows: Ours, columns: Ours, held: tuple[int, str]) -> None:
+    if kind in sync_peers.BARE:
+        with _place(kind, folder) as url:
+            bare: float = _alone(sync_peers.BARE[kind], url, count)
+            assert held == _digest(url, "bare"), "the peer must hold the same rows"
+        print(f"{kind}: bare {count / bare:,.0f} rows/s")
+        _tell(f"sync_{kind}_rows", bare / rows.first, TARGETS[kind])
+        _tell(f"sync_{kind}_arrow", bare / columns.first, TARGETS[kind])
+    if kind != "postgresql":
+        return
+    for form, ours_s, target in (("mappings", rows.first, 5.0), ("arrow", columns.first, 1.0)):
+        size = min(count, DLT_ROWS) if form == "mappings" else count
+        with _place(kind, folder) as url:
+            told = _dlt(url, size, form)
+            if told is None:
+                print("dlt is not installed: not compared")
+                return
+            if size == count:
+                assert held == _digest(url, "bench.organisation"), "the peer must hold the same rows"
+        print(f"{kind}: dlt merge, {form}, {size / told['first']:,.0f} rows/s, peak {told['peak_mb']:.0f} MB")
+        _tell(f"sync_{kind}_dlt_{form}", (count / ours_s) / (size / told["first"]), target)
+
+
+def main() -> None:
+    """Measure the kinds of store that were named, or SQLite and PostgreSQL."""
+    given: Sequence[str] = sys.argv[1:]
+    count = int(given[0]) if given else 1_000_000
+    for kind in given[1:] or ("sqlite", "postgresql"):
+        measure(kind, count)
+
+
+if __name__ == "__main__":
+    sys.path.insert(0, str(Path(__file__).parents[1]))
+    main()

@@ -1,0 +1,231 @@
+"""``jianheng schedule``: run the jobs of the deployment when they are due, or one of them now."""
+
+import logging
+import os
+import signal
+import sys
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any
+
+import click
+import sqlalchemy as sa
+
+from jianheng.cli.exit_codes import ExitCode
+from jianheng.cli.jobs import plans_of, works_of
+from jianheng.cli.output import print_json, print_line, print_problems, print_table, problem_json
+from jianheng.cli.services import store_of
+from jianheng.cli.session import Session, pass_session
+from jianheng.config.faults import likely
+from jianheng.errors import StopError
+from jianheng.logs import configure_logs
+from jianheng.messages import text
+from jianheng.schedule.by_hand import run_by_hand
+from jianheng.schedule.claims import Terms, told_time
+from jianheng.schedule.listening import listen
+from jianheng.schedule.metrics import Metrics
+from jianheng.schedule.scheduler import Scheduler
+from jianheng.schedule.status import Status, read_status
+from jianheng.schedule.timetable import Plan, begins_at, next_slot
+from jianheng.schedule.turn import moment_of, us_of
+from jianheng.schedule.work import Outcome
+from jianheng.store.engine import now_us
+from jianheng.store.leases import me, shown
+
+
+def command() -> click.Command:
+    """Return the group."""
+
+    @click.group("schedule", help=text("cli-help-schedule"))
+    def schedule() -> None:
+        pass
+
+    for make in (_start, _run, _list):
+        schedule.add_command(make())
+    return schedule
+
+
+@contextmanager
+def _store(session: Session) -> Iterator[sa.Engine]:
+    store = store_of(session)
+    try:
+        yield store
+    finally:
+        store.dispose()
+
+
+def terms_of(session: Session) -> Terms:
+    """Return on what terms this process begins slots."""
+    settings = session.deployment.schedule
+    return Terms(session.deployment.office.code, me(), settings.lease_s, settings.late_s)
+
+
+def status_of(session: Session, store: sa.Engine) -> Status:
+    """Return how the deployment's office stands."""
+    deployment = session.deployment
+    with store.connect() as connection:
+        return read_status(
+            connection, deployment.office.code, tuple(deployment.sources), tuple(deployment.schedule.jobs)
+        )
+
+
+def _start() -> click.Command:
+    @click.command("start", help=text("cli-help-schedule-start"))
+    @click.option("--listen", "address", metavar="HOST:PORT", help=text("cli-help-schedule-listen"))
+    @pass_session
+    def start(session: Session, address: str | None) -> int:
+        plans, works = plans_of(session), works_of(session)
+        level = logging.DEBUG if session.flags.verbose else logging.INFO
+        configure_logs(
+            logging.WARNING if session.flags.quiet else level,
+            as_json=session.flags.json or not sys.stderr.isatty(),
+        )
+        with _store(session) as store:
+            metrics = Metrics(lambda: status_of(session, store))
+            scheduler = Scheduler(store, terms_of(session), plans, works, metrics)
+            left = _serve(session, scheduler, metrics, address)
+        if left:  # their threads cannot be ended, only the process: what they committed is whole
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(ExitCode.RETRY)
+        return ExitCode.OK
+
+    return start
+
+
+def _serve(session: Session, scheduler: Scheduler, metrics: Metrics, address: str | None) -> list[str]:
+    """Run until somebody asks to stop; return the jobs that were released unended."""
+    settings = session.deployment.schedule
+    where = settings.listen if address is None else address
+    server = listen(where, lambda: _health(scheduler), metrics.page) if where else None
+    told = "" if server is None else "{}:{}".format(*server.server_address[:2])
+    jobs = "、".join(settings.jobs)
+    with _on_signals() as (stop, hurry):
+        scheduler.start()
+        print_line(text("cli-schedule-started", holder=shown(me()), jobs=jobs, address=told or "—"), err=True)
+        stop.wait()
+        waiting = "、".join(scheduler.running()) or "—"
+        print_line(text("cli-schedule-draining", jobs=waiting), err=True)
+        left = scheduler.drain(settings.drain_s, hurry)
+    if server is not None:
+        server.shutdown()
+        server.server_close()
+    print_line(
+        text("cli-schedule-released" if left else "cli-schedule-ended", jobs="、".join(left)), err=True
+    )
+    return left
+
+
+@contextmanager
+def _on_signals() -> Iterator[tuple[threading.Event, threading.Event]]:
+    """Yield what the first and the second request to stop set."""
+    stop, hurry = threading.Event(), threading.Event()
+
+    def asked(_signal: int, _frame: FrameType | None) -> None:
+        (hurry if stop.is_set() else stop).set()
+
+    before = {each: signal.signal(each, asked) for each in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield stop, hurry
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)
+
+
+def _health(scheduler: Scheduler) -> tuple[bool, Mapping[str, Any]]:
+    return scheduler.is_well(), {"leads": scheduler.leads, "running": scheduler.running()}
+
+
+def _run() -> click.Command:
+    @click.command("run", help=text("cli-help-schedule-run"))
+    @click.argument("job", metavar=text("cli-column-job"))
+    @pass_session
+    def run(session: Session, job: str) -> int:
+        plan = next((each for each in plans_of(session) if each.name == job), None)
+        if plan is None:
+            near = likely(job, session.deployment.schedule.jobs)
+            raise StopError("schedule-no-such-job", job=job, nearest=near)
+        with _store(session) as store:
+            state, outcome = run_by_hand(store, terms_of(session), plan, works_of(session)[job])
+        return _told(session, plan, state, outcome)
+
+    return run
+
+
+def _told(session: Session, plan: Plan, state: str, outcome: Outcome) -> int:
+    if session.flags.json:
+        told = {
+            "job": plan.name,
+            "state": state,
+            "counts": dict(outcome.counts),
+            "errors": [problem_json(each) for each in outcome.problems],
+        }
+        print_json(told, ok=outcome.done)
+    else:
+        print_problems(outcome.problems, as_json=False)
+        print_line(text("cli-schedule-ran", job=plan.name, state=text(f"cli-slot-{state}")))
+    codes = {"retry": ExitCode.RETRY, "ask": ExitCode.ASK}
+    return ExitCode.OK if outcome.done else codes.get(outcome.recovery or "", ExitCode.STOP)
+
+
+def _list() -> click.Command:
+    @click.command("list", help=text("cli-help-schedule-list"))
+    @click.option(
+        "--next", "count", type=click.IntRange(1, 50), default=1, help=text("cli-help-schedule-next")
+    )
+    @pass_session
+    def list_(session: Session, count: int) -> None:
+        plans, office = plans_of(session), session.deployment.office.code
+        with _store(session) as store:
+            states = {each.job: each for each in status_of(session, store).jobs}
+        coming = {plan.name: _coming(plan, office, count) for plan in plans}
+        if session.flags.json:
+            jobs = [
+                {
+                    "job": plan.name,
+                    "run": plan.job.run,
+                    "when": _when(plan),
+                    "next": [told_time(each) for each in coming[plan.name]],
+                    "state": states[plan.name].state,
+                }
+                for plan in plans
+            ]
+            print_json({"jobs": jobs})
+            return
+        columns = ("job", "work", "when", "next", "last", "state")
+        rows = [
+            (
+                plan.name,
+                plan.job.run,
+                _when(plan),
+                "\n".join(told_time(each) for each in coming[plan.name]),
+                _moment(states[plan.name].slot_at),
+                text(f"cli-slot-{states[plan.name].state}"),
+            )
+            for plan in plans
+        ]
+        print_table([text(f"cli-column-{each}") for each in columns], rows)
+
+    return list_
+
+
+def _coming(plan: Plan, office: str, count: int) -> list[int]:
+    found: list[int] = []
+    slot = next_slot(plan, moment_of(now_us()))
+    while slot is not None and len(found) < count:
+        found.append(us_of(begins_at(plan, office, slot)))
+        slot = next_slot(plan, slot)
+    return found
+
+
+def _when(plan: Plan) -> str:
+    job = plan.job
+    whens = {"every": job.every, "cron": job.cron, "workdays": job.workdays, "after": job.after}
+    kind, value = next((kind, value) for kind, value in whens.items() if value is not None)
+    return text(f"cli-when-{kind}", value=value)
+
+
+def _moment(us: int | None) -> str:
+    return "" if us is None else told_time(us)

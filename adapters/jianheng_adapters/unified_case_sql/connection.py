@@ -130,7 +130,7 @@ def _is_refusal(error: BaseException | None) -> bool:
     return any(sign in str(error).lower() for sign in _REFUSED_TEXTS)
 
 
-def _place(engine: sa.Engine) -> dict[str, str]:
+def _place(engine: sa.Engine) -> dict[str, Any]:
     """Where the database is, without who asks and with which password."""
     url = engine.url
     host = url.host or "-"
@@ -139,7 +139,7 @@ def _place(engine: sa.Engine) -> dict[str, str]:
 
 
 def _translated(error: exc.DBAPIError, context: AdapterContext) -> JianhengError:
-    fields: Mapping[str, object] = {"source": context.name, "reason": _reason(error, context)}
+    fields: Mapping[str, Any] = {"source": context.name, "reason": _reason(error, context)}
     passing = isinstance(error, exc.OperationalError | exc.InterfaceError | exc.InternalError)
     if error.connection_invalidated or passing:
         return RetryError("ucs-connection-lost", **fields)

@@ -34,7 +34,7 @@ lint: $(STAMP)
 	@$(BIN)/lint-imports --no-logo
 
 soak: $(STAMP)
-	@JIANHENG_SOAK=1 $(BIN)/python -m pytest -q tests/soak
+	@JIANHENG_SOAK=1 $(BIN)/python -m pytest -q -n auto --dist loadfile
 
 # A module of benchmarks/ is a benchmark when it can be run; the others are what benchmarks share.
 bench: $(STAMP)

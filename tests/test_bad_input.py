@@ -572,4 +572,4 @@ def test_reading_one_stream_does_not_make_a_half_read_source_whole(office):
 def test_a_command_that_does_not_exist_is_told_in_words():
     told = jianheng("snyc")
     assert told.code == STOP
-    assert "最接近的是 sync" in told.text
+    assert "是否为：sync" in told.text

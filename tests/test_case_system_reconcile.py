@@ -122,7 +122,10 @@ def test_a_table_for_people_and_a_source_that_cannot_count(office):
 
 def test_a_stream_that_cannot_be_counted_is_a_problem_not_a_zero(office):
     change(office, "alter table YX_DZJZ_JZJBXX rename to GONE")
-    told, streams = reconciled(office)
+    try:
+        told, streams = reconciled(office)
+    finally:
+        change(office, "alter table GONE rename to YX_DZJZ_JZJBXX")
     assert told.code == 2
     assert [each["code"] for each in json.loads(told.out)["errors"]] == ["ucs-table-missing"]
     assert "electronic_file" not in streams

@@ -13,6 +13,7 @@ from jianheng.facts.columns import check
 from jianheng.facts.convert import Fact, Reject, convert
 from jianheng.facts.entities import ENTITIES
 from jianheng.facts.entity import Column, Entity
+from thoroughness import examples
 
 THING = Entity(
     "thing",
@@ -86,7 +87,7 @@ def any_rows(draw):
     return draw(st.lists(whole | part if draw(st.booleans()) else whole, max_size=8))
 
 
-@settings(max_examples=400)
+@settings(max_examples=examples(400))
 @given(any_rows())
 def test_a_batch_of_mappings_gives_what_its_rows_give(rows):
     assert in_columns(rows) == one_by_one(rows)
@@ -131,7 +132,7 @@ def any_table(draw):
     return pa.table(columns)
 
 
-@settings(max_examples=400)
+@settings(max_examples=examples(400))
 @given(any_table())
 def test_an_arrow_table_gives_what_its_rows_give(table):
     assert in_columns(table) == one_by_one(table.to_pylist())

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from jianheng.scoring.explanation.arithmetic import whole_line, working
 from jianheng.scoring.law.exact import rounded
 from small_law import earned, had, law, number, rated, scored, values
+from thoroughness import examples
 
 GROUP = {"id": "office", "label": "本院", "by": ["unit"]}
 PEOPLE = ("a", "b", "c")
@@ -114,7 +115,7 @@ POINTS = st.decimals(-20, 20, places=3)
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@settings(max_examples=40)
+@settings(max_examples=examples(40))
 @given(
     points=st.lists(POINTS, min_size=3, max_size=3),
     own=st.lists(POINTS, min_size=3, max_size=3),

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from jianheng.errors import Problem
 from jianheng.rules.expression import FUNCTIONS, Compiled, Context, compile_expression, compile_over
 from jianheng.rules.views import OPTIONAL, uses, view
+from thoroughness import examples
 from upstream import case, document, person, posting, views_of
 
 WORLD = {
@@ -722,7 +723,7 @@ def test_the_same_suspect_is_found_in_linked_cases_and_no_other():
 NODES = "ABCDEF"
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(links=st.lists(st.tuples(st.sampled_from(NODES), st.sampled_from(NODES)), max_size=8))
 def test_a_chain_is_the_connected_part_without_the_case_itself(links):
     with views_of(chain_world(*(f"{a}{b}" for a, b in links))) as engine:

@@ -21,6 +21,7 @@ from jianheng.scoring.law.parameters import amounts
 from jianheng.scoring.law.period import Period, period, unit_start
 from jianheng.scoring.law.policy import Policy, load_policy
 from kernel_oracle import Line, half_up
+from thoroughness import examples
 from upstream import UNIT, facts_of
 from whole_pack import CALENDARS, CONDITIONS, write_whole_pack
 from whole_worlds import DAYS, WORLDS, worlds
@@ -64,7 +65,7 @@ def as_lines(found):
     )
 
 
-@settings(max_examples=30)
+@settings(max_examples=examples(30))
 @given(name=PERIODS, calendar=CALENDAR, data=st.data())
 def test_the_kernel_agrees_with_the_oracle(name, calendar, data):
     """Everything may happen on the days around the period's first one: what was before it takes room in it."""
@@ -90,7 +91,7 @@ def limits(policy):
         yield rules, cap.per, max(largest)
 
 
-@settings(max_examples=10)
+@settings(max_examples=examples(10))
 @given(world=WORLDS, calendar=CALENDAR)
 def test_caps_are_never_exceeded_and_what_they_take_is_told(world, calendar):
     """In any unit; and what a line was due is what it was granted and what each cap took from it."""
@@ -112,7 +113,7 @@ def test_caps_are_never_exceeded_and_what_they_take_is_told(world, calendar):
         assert max(given_in.values(), default=0) <= most * 1000
 
 
-@settings(max_examples=4)
+@settings(max_examples=examples(4))
 @given(world=WORLDS, calendar=st.sampled_from(["calendar year", "26 December"]))
 def test_windows_that_follow_each_other_are_the_window_they_make(world, calendar):
     """``[start, end)``: every item is in one of them, and limits give in parts of a year what they give in the year."""
@@ -129,7 +130,7 @@ def test_windows_that_follow_each_other_are_the_window_they_make(world, calendar
     )
 
 
-@settings(max_examples=8)
+@settings(max_examples=examples(8))
 @given(world=WORLDS)
 def test_what_people_are_due_is_what_items_are_worth(world):
     """Everything multiplied, then rounded once; the parts of a team sum to it, unless nobody has any weight."""
@@ -166,7 +167,7 @@ def opposite_law() -> Policy:
         return load_policy(pack)
 
 
-@settings(max_examples=5)
+@settings(max_examples=examples(5))
 @given(world=WORLDS)
 def test_losses_are_counted_shared_and_capped_as_gains_are(world):
     signed = ("unit_points", "points", "withheld")
@@ -185,7 +186,7 @@ def test_losses_are_counted_shared_and_capped_as_gains_are(world):
     assert told(ledger(world, policy=opposite_law()), -1) == told(ledger(world), 1)
 
 
-@settings(max_examples=6)
+@settings(max_examples=examples(6))
 @given(world=WORLDS)
 def test_one_fault_is_deducted_once_and_the_heaviest_holds(world):
     """Whatever rules with the same word, on whatever measures, speak of the same fault of somebody in a case."""
@@ -210,14 +211,14 @@ def test_one_fault_is_deducted_once_and_the_heaviest_holds(world):
         )
 
 
-@settings(max_examples=4)
+@settings(max_examples=examples(4))
 @given(world=WORLDS, data=st.data())
 def test_the_order_of_what_arrives_is_nothing(world, data):
     mixed = {name: data.draw(st.permutations(found)) for name, found in world.items()}
     assert ledger(mixed) == ledger(world)
 
 
-@settings(max_examples=4)
+@settings(max_examples=examples(4))
 @given(world=WORLDS, chance=st.randoms(use_true_random=False))
 def test_two_sources_that_tell_the_same_are_one(world, chance):
     """A record may come from either or from both, and then each column from either or from both."""
@@ -243,7 +244,7 @@ def test_two_sources_that_tell_the_same_are_one(world, chance):
     assert as_lines(found) == as_lines(ledger(world))
 
 
-@settings(max_examples=3)
+@settings(max_examples=examples(3))
 @given(world=WORLDS)
 def test_scoring_twice_is_scoring_once(world):
     first, second = ledger(world), ledger(world)
@@ -253,7 +254,7 @@ def test_scoring_twice_is_scoring_once(world):
 
 
 @pytest.mark.parametrize("entity", ["suspect", "archive_volume", "participation", "case_link", "event"])
-@settings(max_examples=2)
+@settings(max_examples=examples(2))
 @given(world=WORLDS)
 def test_more_of_what_hangs_on_a_case_does_not_count_it_again(entity, world):
     """However many suspects, volumes, participations, links or events a case has, it is one case."""

@@ -21,6 +21,7 @@ from jianheng.scoring.checking.examples import check_examples
 from jianheng.scoring.kernel.evaluation import Evaluation, evaluate
 from jianheng.scoring.law.period import period
 from jianheng.scoring.law.policy import Policy, load_policy
+from thoroughness import examples
 
 PACK = Path(__file__).parents[1] / "plugins/jianheng_plugins/provinces/laoshan"
 HEAD = {"wang": {"role": "quota_prosecutor", "post_level": "dept_head"}}
@@ -129,7 +130,7 @@ def test_without_the_examples_of_its_limits_and_its_change_the_pack_does_not_pas
 # Approving does not outweigh handling.
 
 
-@settings(max_examples=20)
+@settings(max_examples=examples(20))
 @given(st.lists(st.tuples(st.integers(1, 2), st.integers(1, 28), st.booleans()), max_size=80))
 def test_no_month_of_approving_and_reviewing_gives_more_than_sixteen_points(law, told):
     approvals = [

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from jianheng.rules.expression import Context, compile_expression
 from jianheng.rules.measure import ITEM_COLUMNS, ITEM_DAY, Measure, compile_measure
 from jianheng.rules.views import GRAINS, held_sql, view
+from thoroughness import examples
 from upstream import case, document, posting, views_of
 
 WORLD = {
@@ -318,7 +319,7 @@ PARTS = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(
     first=PARTS,
     changes=st.lists(st.tuples(DAYS, PARTS), max_size=3, unique_by=lambda each: each[0]),
@@ -352,7 +353,7 @@ def test_an_item_is_in_exactly_one_of_the_periods_that_follow_one_another(first,
 # Joins never multiply.
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=examples(12), deadline=None)
 @given(
     suspects=st.integers(0, 4),
     documents=st.integers(0, 4),

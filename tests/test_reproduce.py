@@ -46,6 +46,7 @@ from jianheng.scoring.records.scope import read_facts, read_facts_at
 from jianheng.store import engine as store_engine
 from jianheng.store import fact_versions
 from jianheng.store.engine import open_store, upgrade
+from thoroughness import examples
 from upstream import OFFICE, sync_world
 
 
@@ -360,7 +361,7 @@ def test_any_history_comes_out_again_and_nothing_is_lost(
     """Reproducing is always identical; closed lines and adjustments together are a fresh evaluation."""
     law = law_in(tmp_path, NEXT)
 
-    @settings(max_examples=6)
+    @settings(max_examples=examples(6))
     @given(HISTORY)
     def holds(history: list[list[tuple[str, Any]]]) -> None:
         with copied(set_up_file, tmp_path_factory.mktemp("history")) as store:

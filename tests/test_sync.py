@@ -23,6 +23,7 @@ from jianheng.sync import cursors, entries, quarantine
 from jianheng.sync.counts import Counts
 from jianheng.sync.engine import sync_source
 from jianheng.sync.stream import MASS_CHANGE_AT_LEAST, MASS_CHANGE_PERCENT, Reader
+from thoroughness import examples
 from upstream import OFFICE, broken_chains, case, current, document, person, posting, sync, table, versions
 
 BROKEN = RetryError("test-broken")
@@ -378,7 +379,7 @@ def told(made, known, column, spoilt):
     return now
 
 
-@settings(max_examples=40)
+@settings(max_examples=examples(40))
 @given(
     rounds=st.lists(st.lists(OPERATION, min_size=1, max_size=5), min_size=1, max_size=5),
     size=st.integers(1, 3),

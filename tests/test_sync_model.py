@@ -14,6 +14,7 @@ from jianheng.store.operations import LEASE
 from jianheng.store.tables import OPEN, RUN
 from jianheng.sync.engine import sync_source
 from jianheng.sync.stream import Reader
+from thoroughness import examples
 from upstream import OFFICE, broken_chains, case, current, person, versions
 
 KEYS = ["a", "b", "c", "d"]
@@ -180,7 +181,7 @@ DEATHS = [dying(number, after) for number in range(1, 9) for after in (False, Tr
 @example(rounds=LATE_COMMIT, size=1, lists_keys=True, calm=False)
 @example(rounds=LATE_COMMIT, size=1, lists_keys=False, calm=False)
 @example(rounds=DEATHS, size=1, lists_keys=True, calm=True)
-@settings(max_examples=12)
+@settings(max_examples=examples(12))
 @given(
     rounds=st.lists(ROUND, min_size=2, max_size=5),
     size=st.integers(1, 3),

@@ -20,6 +20,7 @@ from jianheng.scoring.kernel.tallies import CASES, Key, counted_measures, moved,
 from jianheng.scoring.law.period import period
 from jianheng.scoring.law.policy import Policy, load_policy
 from mini_pack import write_pack
+from thoroughness import examples
 from upstream import UNIT, case, document, facts_of, person, posting
 from whole_pack import write_whole_pack
 from whole_worlds import WORLDS
@@ -74,14 +75,14 @@ def by_hand(lines: list[dict[str, Any]]) -> dict[Key, Tally]:
     return found
 
 
-@settings(max_examples=12)
+@settings(max_examples=examples(12))
 @given(world=WORLDS)
 def test_sums_are_those_of_the_lines_one_by_one(world):
     ledger = ledger_of(world, whole())
     assert tallies_of(ledger) == by_hand(ledger.to_pylist())
 
 
-@settings(max_examples=8)
+@settings(max_examples=examples(8))
 @given(world=WORLDS, gone=st.sets(st.sampled_from("ABCD")), back=st.sets(st.sampled_from("ABCD")))
 def test_sums_move_by_the_difference_of_the_lines_that_were_replaced(world, gone, back):
     """Lines of some cases leave and those of others come: what is left is what remains would give afresh."""

@@ -1,7 +1,6 @@
 # Everything here starts from make and Python >= 3.11; each target sets up .venv by itself.
 #   make demo    the whole job on simulated systems        make lint    style, types, direction of imports
 #   make test    lint, then all tests                      make bench   the benchmarks
-#   make soak    trials that take long: processes killed at random, databases stopped
 #   make soak    all examples of every property, and the long trials of tests/soak
 #   make clean   remove what these targets made
 # PYTHON=/path/to/python picks the interpreter that .venv is made with.

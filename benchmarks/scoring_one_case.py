@@ -13,7 +13,6 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import pyarrow as pa
 import sqlalchemy as sa
 
 from benchmarks.scoring_law import write_pack
@@ -51,20 +50,12 @@ def fill(store: sa.Engine, offices: int, cases: int) -> int:
                 "run_id": run_id,
             }
             for name, table in facts.items():
-                insert_arrow(connection, FACTS[name], _plain(table), told | {"stream": name})
+                insert_arrow(connection, FACTS[name], table, told | {"stream": name})
             end_run(connection, run_id, "done", {})
         total += count(facts)
     with store.connect() as connection:
         connection.exec_driver_sql("ANALYZE")
     return total
-
-
-def _plain(table: pa.Table) -> pa.Table:
-    """Return a table with its decimals as SQLite keeps them."""
-    for place, column in enumerate(table.schema):
-        if pa.types.is_decimal(column.type):
-            table = table.set_column(place, column.name, table[column.name].cast(pa.float64()))
-    return table
 
 
 def _changing(store: sa.Engine, office: str, changes: int) -> list[str]:

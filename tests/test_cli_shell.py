@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import structlog
 
-from jianheng.cli import ExitCode, app, main
+from jianheng.cli import ExitCode, main, plugins
 from jianheng.cli.doctor import examine
 from jianheng.cli.init import Answers, deployment_text
 from jianheng.cli.session import Session, open_source, open_target
@@ -367,7 +367,7 @@ def test_an_internal_error_while_building_is_told_too(monkeypatch, capsys):
     def fail():
         raise LookupError("x")
 
-    monkeypatch.setattr(app, "COMMANDS", (fail,))
+    monkeypatch.setattr(plugins, "command", fail)
     assert main(["plugins"]) == ExitCode.UNEXPECTED
     assert "[internal-error]" in capsys.readouterr().err
 

@@ -123,7 +123,10 @@ def commands(command: click.Command, path: str) -> Iterator[tuple[str, click.Com
     """Yield every command with its full name, groups too."""
     yield path, command
     if isinstance(command, click.Group):
-        for name, each in command.commands.items():
+        context = click.Context(command)
+        for name in command.list_commands(context):
+            each = command.get_command(context, name)
+            assert each is not None
             yield from commands(each, f"{path} {name}")
 
 

@@ -36,6 +36,24 @@ def parse_cursor(cursor: str | None, *, stream: str) -> dt.datetime | None:
     return moment
 
 
+def parse_held(cursor: str | None, name: str, version: int, *, stream: str) -> dict[str, str]:
+    """Return the texts by name that a cursor holds; none of one that holds nothing of this name.
+
+    Raises:
+        StopError: the cursor is not one of ours, or of another version.
+    """
+    if cursor is None:
+        return {}
+    try:
+        given = json.loads(cursor)
+        found, held = given["v"], given.get(name, {})
+    except (ValueError, TypeError, KeyError, AttributeError):
+        found, held = None, None
+    if found != version or not isinstance(held, dict):
+        raise StopError("cursor-unreadable", stream=stream, cursor=cursor[:80])
+    return held
+
+
 def parse_moment(value: Any) -> dt.datetime | None:
     """Return a source's time of change as Shanghai wall time; None when it is no time."""
     if isinstance(value, dt.datetime):

@@ -3,8 +3,8 @@
 import json
 from collections.abc import Mapping, Sequence
 
-from jianheng.errors import StopError
 from jianheng_adapters.mapping import MappingFile
+from jianheng_adapters.mapping.cursor import parse_held
 
 GROUP_VERSION = 1
 
@@ -23,16 +23,7 @@ def parse_parts(cursor: str | None, *, stream: str) -> dict[str, str]:
     Raises:
         StopError: the cursor is none of ours, or of a later version.
     """
-    if cursor is None:
-        return {}
-    try:
-        given = json.loads(cursor)
-        version, parts = given["v"], given.get("parts", {})
-    except (ValueError, TypeError, KeyError, AttributeError):
-        version, parts = None, None
-    if version != GROUP_VERSION or not isinstance(parts, dict):
-        raise StopError("cursor-unreadable", stream=stream, cursor=cursor[:80])
-    return parts
+    return parse_held(cursor, "parts", GROUP_VERSION, stream=stream)
 
 
 def format_parts(parts: Mapping[str, str]) -> str | None:

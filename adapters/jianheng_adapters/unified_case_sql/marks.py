@@ -9,7 +9,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from jianheng.errors import StopError
+from jianheng_adapters.mapping.cursor import parse_held
 
 MARKS_VERSION = 1
 _WIDTH = 16
@@ -49,16 +49,7 @@ def parse_marks(cursor: str | None, *, stream: str) -> Mapping[str, str]:
     Raises:
         StopError: the cursor is none of ours, or of a later version.
     """
-    if cursor is None:
-        return {}
-    try:
-        given = json.loads(cursor)
-        version, marks = given["v"], given.get("marks", {})
-    except (ValueError, TypeError, KeyError, AttributeError):
-        version, marks = None, None
-    if version != MARKS_VERSION or not isinstance(marks, dict):
-        raise StopError("cursor-unreadable", stream=stream, cursor=cursor[:80])
-    return marks
+    return parse_held(cursor, "marks", MARKS_VERSION, stream=stream)
 
 
 def _name(group: Group) -> str:

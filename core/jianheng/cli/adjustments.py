@@ -45,12 +45,8 @@ def command() -> click.Command:
 @contextmanager
 def connected(session: Session) -> Iterator[tuple[sa.Connection, str, str]]:
     """Open the store to read; the office and the policy by name, so that the pack itself need not be there."""
-    store = store_of(session)
-    try:
-        with store.connect() as connection:
-            yield connection, session.deployment.office.code, session.deployment.policy.pack
-    finally:
-        store.dispose()
+    with store_of(session) as store, store.connect() as connection:
+        yield connection, session.deployment.office.code, session.deployment.policy.pack
 
 
 def closed_of(

@@ -1,93 +1,66 @@
 """The command group, built after the language is known so that every help page speaks it."""
 
-from collections.abc import Callable
+from importlib import import_module
 
 import click
 
-from jianheng.cli import (
-    adjustments,
-    backtest,
-    bundle,
-    calibrate,
-    catalogue,
-    close,
-    compare,
-    config_show,
-    demo,
-    doctor,
-    explain,
-    history,
-    init,
-    measure,
-    outbox,
-    plugins,
-    policy,
-    publish,
-    quarantine,
-    reconcile,
-    reproduce,
-    runs,
-    schedule,
-    score,
-    state,
-    status,
-    store,
-    sync,
-    whatif,
-)
-from jianheng.cli.services import check_policy, check_quarantine, check_store
 from jianheng.cli.wording import dress
 from jianheng.messages import text
 
-COMMANDS: tuple[Callable[[], click.Command], ...] = (
-    demo.command,
-    init.command,
-    lambda: doctor.command(check_store, check_policy, check_quarantine),
-    sync.command,
-    score.command,
-    explain.command,
-    publish.command,
-    outbox.command,
-    compare.command,
-    whatif.command,
-    backtest.command,
-    calibrate.command,
-    close.command,
-    adjustments.command,
-    reproduce.command,
-    quarantine.command,
-    reconcile.command,
-    state.command,
-    history.command,
-    bundle.command,
-    catalogue.command,
-    policy.command,
-    measure.command,
-    plugins.command,
-    config_show.command,
-    schedule.command,
-    status.command,
-    runs.command,
-    store.command,
-)
-"""What makes each command, one module each, in the order of the help page."""
+COMMANDS = {
+    "demo": "demo",
+    "init": "init",
+    "doctor": "doctor",
+    "sync": "sync",
+    "score": "score",
+    "explain": "explain",
+    "publish": "publish",
+    "outbox": "outbox",
+    "compare": "compare",
+    "whatif": "whatif",
+    "backtest": "backtest",
+    "calibrate": "calibrate",
+    "close": "close",
+    "adjustments": "adjustments",
+    "reproduce": "reproduce",
+    "quarantine": "quarantine",
+    "reconcile": "reconcile",
+    "state": "state",
+    "history": "history",
+    "bundle": "bundle",
+    "catalogue": "catalogue",
+    "policy": "policy",
+    "measure": "measure",
+    "plugins": "plugins",
+    "config": "config_show",
+    "schedule": "schedule",
+    "status": "status",
+    "runs": "runs",
+    "store": "store",
+}
+"""The commands and the modules that make them, in the order of the help page."""
 
 
-class InOrder(click.Group):
-    """A group that lists its commands as declared: in the order one needs them."""
+class Commands(click.Group):
+    """The group of all commands. A command's module is imported when somebody asks for it: no command waits for others."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
-        """Return the command names in order."""
-        return list(self.commands)
+        """Return the command names in the order one needs them."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Return a command, made when it is first asked for."""
+        if cmd_name in COMMANDS and cmd_name not in self.commands:
+            made = import_module(f"jianheng.cli.{COMMANDS[cmd_name]}").command()
+            self.add_command(dress(made), cmd_name)
+        return super().get_command(ctx, cmd_name)
 
 
 def build() -> click.Group:
     """Return the whole command line in the language in force."""
-    group = InOrder(
+    group = Commands(
         "jianheng", help=text("cli-help-jianheng"), invoke_without_command=True, callback=_help_if_alone
     )
-    for make in COMMANDS:
-        group.add_command(make())
     group.params.append(_version_option())
     dress(group)
     return group

@@ -59,9 +59,5 @@ def command() -> click.Command:
 
 
 def _laws_then(session: Session, now: Contender, names: Sequence[str]) -> dict[str, Law]:
-    store = store_of(session)
-    try:
-        with store.connect() as connection:
-            return laws_then(connection, office_of(session).code, (now.label, now.policy), names)
-    finally:
-        store.dispose()
+    with store_of(session) as store, store.connect() as connection:
+        return laws_then(connection, office_of(session).code, (now.label, now.policy), names)

@@ -16,11 +16,11 @@ from jianheng.cli.services import last_period_of, policy_of, store_of
 from jianheng.cli.session import Session, pass_session
 from jianheng.config import resolve_secrets
 from jianheng.errors import StopError
-from jianheng.facts.time import SHANGHAI, wall_time
+from jianheng.facts.time import SHANGHAI
 from jianheng.messages import text
 from jianheng.scoring.records.closed_periods import find_closed
 from jianheng.store import audit
-from jianheng.store.engine import moment, writing
+from jianheng.store.engine import told_time, writing
 from jianheng.sync.bundle_chain import links
 from jianheng.sync.bundle_export import Progress, export_bundle
 from jianheng.sync.bundle_import import Imported, import_bundles
@@ -41,11 +41,8 @@ def command() -> click.Command:
 
 @contextmanager
 def _store(session: Session) -> Iterator[tuple[sa.Engine, str]]:
-    store = store_of(session)
-    try:
+    with store_of(session) as store:
         yield store, session.deployment.office.code
-    finally:
-        store.dispose()
 
 
 @contextmanager
@@ -159,7 +156,7 @@ def _us(wall: dt.datetime) -> int:
 
 def _at(us: int) -> str:
     """Return a recorded moment in wall time; nothing for the beginning of all."""
-    return wall_time(moment(us)).isoformat(sep=" ", timespec="seconds") if us else "—"
+    return told_time(us) if us else "—"
 
 
 def _import() -> click.Command:

@@ -1,26 +1,26 @@
 """``jianheng close``: closing a period, its receipt, the list of what is closed."""
 
 import datetime as dt
-import getpass
 from collections.abc import Sequence
 from pathlib import Path
 
 import click
 
 from jianheng.cli.adjustments import closed_of, connected
+from jianheng.cli.login import login
 from jianheng.cli.output import check_place, print_json, print_line, print_table, write_whole
 from jianheng.cli.services import last_period_of, office_of, policy_of, store_of
 from jianheng.cli.session import Session, pass_session
 from jianheng.cli.usage import parameter_name
 from jianheng.errors import StopError
-from jianheng.facts.time import SHANGHAI, wall_time
+from jianheng.facts.time import SHANGHAI
 from jianheng.messages import text
 from jianheng.scoring.closing.close import close_period
 from jianheng.scoring.closing.receipt import Receipt, broken_parts, read_receipt
 from jianheng.scoring.law.points import shown
 from jianheng.scoring.records.closed_periods import closed_periods, receipt_text
 from jianheng.scoring.records.scope import Subject
-from jianheng.store.engine import moment
+from jianheng.store.engine import told_time
 
 
 def command() -> click.Command:
@@ -100,18 +100,8 @@ def close_one(session: Session, name: str, by: str | None, waived: Sequence[int]
     policy, office = policy_of(session), office_of(session)
     subject = Subject(office.code, office.units, office.source_order)
     period = last_period_of(session, policy, name)
-    store = store_of(session)
-    try:
-        return close_period(store, subject, policy, period, today(), _login() if by is None else by, waived)
-    finally:
-        store.dispose()
-
-
-def _login() -> str:
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError, ImportError):  # an account without a name
-        return ""
+    with store_of(session) as store:
+        return close_period(store, subject, policy, period, today(), login() if by is None else by, waived)
 
 
 def kept_receipt(session: Session, period: str) -> Receipt:
@@ -153,8 +143,8 @@ def list_closed(session: Session) -> None:
             {
                 "period": each.period,
                 "policy_version": each.policy_version,
-                "facts_at": _at(each.facts_at),
-                "closed_at": _at(each.closed_at),
+                "facts_at": told_time(each.facts_at),
+                "closed_at": told_time(each.closed_at),
                 "closed_by": each.closed_by,
                 "adjustments": each.adjustments,
                 "root": each.receipt_hash,
@@ -168,8 +158,8 @@ def list_closed(session: Session) -> None:
             (
                 each.period,
                 each.policy_version[:12],
-                _at(each.facts_at),
-                _at(each.closed_at),
+                told_time(each.facts_at),
+                told_time(each.closed_at),
                 each.closed_by,
                 each.receipt_hash,
             )
@@ -178,10 +168,6 @@ def list_closed(session: Session) -> None:
         print_table([text(f"close-column-{name}") for name in columns], rows)
     else:
         print_line(text("close-none"))
-
-
-def _at(us: int) -> str:
-    return wall_time(moment(us)).isoformat(sep=" ", timespec="seconds")
 
 
 def write(output: Path | None, receipt: Receipt) -> None:
@@ -199,7 +185,7 @@ def tell(session: Session, receipt: Receipt, output: Path | None) -> None:
     numbers = {name: shown(getattr(summary, name)) for name in ("points", "provisional", "withheld")}
     counts = {name: getattr(summary, name) for name in ("people", "entries", "provisional_entries")}
     who = {name: getattr(closing, name) for name in ("label", "period", "policy", "program", "closed_by")}
-    when = {"facts_at": _at(closing.facts_at), "closed_at": _at(closing.closed_at)}
+    when = {"facts_at": told_time(closing.facts_at), "closed_at": told_time(closing.closed_at)}
     version, engine = closing.policy_version[:12], receipt.engine["version"]
     print_line(
         text(

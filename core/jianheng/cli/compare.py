@@ -106,24 +106,15 @@ def in_force(session: Session) -> Contender:
 def snapshot_of(session: Session, policy: Policy, periods: Sequence[str]) -> Snapshot:
     """Read what is known of the office, once for everything that is tried on it."""
     office = office_of(session)
-    store = store_of(session)
-    windows = [period(name, policy.file.calendar) for name in periods]
-    try:
+    with store_of(session) as store:
+        windows = [period(name, policy.file.calendar) for name in periods]
         return read_snapshot(store, Subject(office.code, office.units, office.source_order), windows)
-    finally:
-        store.dispose()
 
 
 def corrections_in(session: Session, window: Period) -> LeftOut | None:
     """Return what corrects closed periods in a period of the deployment: no comparison has it."""
-    store = store_of(session)
-    try:
-        with store.connect() as connection:
-            return left_out(
-                connection, session.deployment.office.code, session.deployment.policy.pack, window
-            )
-    finally:
-        store.dispose()
+    with store_of(session) as store, store.connect() as connection:
+        return left_out(connection, session.deployment.office.code, session.deployment.policy.pack, window)
 
 
 def comparisons(

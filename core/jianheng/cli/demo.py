@@ -200,12 +200,8 @@ def _published(running: Sequence[subprocess.Popen[str]]) -> list[str]:
 
 def _best(session: Session, run_id: int) -> str:
     """Return who has most points."""
-    store = store_of(session)
-    try:
-        with store.connect() as connection:
-            rows = kept_standings(connection, run_id)
-    finally:
-        store.dispose()
+    with store_of(session) as store, store.connect() as connection:
+        rows = kept_standings(connection, run_id)
     scored = [row for row in rows if row["points"] is not None]
     return str(max(scored, key=lambda row: (row["points"], row["person_key"]))["person_key"])
 

@@ -13,6 +13,7 @@ import click
 from jianheng.boundary import Boundary
 from jianheng.cli.exit_codes import ExitCode
 from jianheng.cli.output import print_json, print_line, problem_json
+from jianheng.cli.services import check_policy, check_quarantine, check_store
 from jianheng.cli.session import OpenSource, OpenTarget, Session, open_source, open_target, pass_session
 from jianheng.config import Deployment, resolve_secrets, secret_references
 from jianheng.contract import Finding, Secret, Source, Target
@@ -45,24 +46,14 @@ class Check:
     problem: Problem | None = None
 
 
-def command(
-    store_check: StoreCheck | None = None,
-    policy_check: PolicyCheck | None = None,
-    quarantine_check: PolicyCheck | None = None,
-) -> click.Command:
-    """Return the command.
-
-    Args:
-        store_check: looks at the store.
-        policy_check: loads the policy; its findings come last.
-        quarantine_check: looks at the keys of the quarantine.
-    """
+def command() -> click.Command:
+    """Return the command."""
 
     @click.command("doctor", help=text("cli-help-doctor"))
     @pass_session
     def doctor(session: Session) -> int:
         checks: list[Check] = []
-        for found in examine(session, store_check, policy_check, quarantine_check):
+        for found in examine(session, check_store, check_policy, check_quarantine):
             each = _told_once(found, checks)
             checks.append(each)
             if not session.flags.json:

@@ -55,13 +55,11 @@ def explanation(
     session: Session, person: str, period: str | None = None, **asked: str | None
 ) -> dict[str, Any]:
     """Return everything behind a person's score, or the part of it that is asked for, as plain data."""
-    office, store = office_of(session), store_of(session)
-    try:
+    office = office_of(session)
+    with store_of(session) as store:
         ((policy, when),) = laws_of(session, store, [period or session.deployment.policy.periods[-1]])
         with store.connect() as connection:
             return explain(connection, office.code, policy, when, person, office.source_order, Asked(**asked))
-    finally:
-        store.dispose()
 
 
 def _write(

@@ -46,14 +46,10 @@ def tell(session: Session, entity: Entity, key: str, at: dt.datetime | None, sou
     Raises:
         StopError: there are none.
     """
-    store = store_of(session)
-    try:
-        with store.connect() as connection:
-            office = session.deployment.office.code
-            found = fact_versions.origin(connection, entity, office, key)
-            runs = runs_of(connection, {int(each["run_id"]) for each in found})
-    finally:
-        store.dispose()
+    with store_of(session) as store, store.connect() as connection:
+        office = session.deployment.office.code
+        found = fact_versions.origin(connection, entity, office, key)
+        runs = runs_of(connection, {int(each["run_id"]) for each in found})
     us = None if at is None else int(at.replace(tzinfo=SHANGHAI).timestamp() * 1_000_000)
     found = [each for each in found if source in ("", each["source"])]
     shown = [each for each in found if us is None or each["recorded_from"] <= us < each["recorded_to"]]

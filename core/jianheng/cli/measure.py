@@ -88,15 +88,12 @@ def _check(session: Session, pack: str | None, name: str | None) -> None:
 
 def _site_catalogues(session: Session) -> dict[str, frozenset[str]]:
     """Return the codes the site has told of; none where no store has been made yet."""
-    store = bare_store_of(session)
-    try:
+    with bare_store_of(session) as store:
         has, wanted = schema_state(store)
         if has is None or has != wanted:
             return {}
         with store.connect() as connection:
             return site_catalogues(connection, office_of(session).code)
-    finally:
-        store.dispose()
 
 
 def _whom(measure: Measure) -> str:
@@ -112,12 +109,8 @@ def _run(session: Session, name: str, asked: str | None, limit: int) -> None:
     policy, office = policy_of(session), office_of(session)
     measure_of(policy, name)
     when = last_period_of(session, policy, asked)
-    store = store_of(session)
-    try:
-        with store.connect() as connection:
-            facts = read_facts(connection, office.code)
-    finally:
-        store.dispose()
+    with store_of(session) as store, store.connect() as connection:
+        facts = read_facts(connection, office.code)
     found = count(facts, policy, name, when, office.source_order, limit)
     measure = policy.measures[name]
     if session.flags.json:

@@ -1,10 +1,8 @@
 """``jianheng outbox``: what is to leave and has not, why, and what to do about it."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 
 import click
-import sqlalchemy as sa
 
 from jianheng.cli.login import login
 from jianheng.cli.output import print_json, print_line, print_problems, print_table, problem_json
@@ -12,11 +10,10 @@ from jianheng.cli.publish import target_opener
 from jianheng.cli.services import store_of
 from jianheng.cli.session import Session, learn_words, pass_session
 from jianheng.errors import StopError
-from jianheng.facts.time import wall_time
 from jianheng.messages import text
 from jianheng.publish import outbox_entries as kept
 from jianheng.publish.outbox import SendReport, send_due
-from jianheng.store.engine import moment, now_us
+from jianheng.store.engine import moment, now_us, told_time
 
 _COLUMNS = ("id", "target", "kind", "subject", "state", "attempts", "since", "next")
 
@@ -35,7 +32,7 @@ def command() -> click.Command:
 
 def send_all(session: Session, only: Sequence[int] | None = None) -> SendReport:
     """Send what is due, or some entries whether due or not."""
-    with _store(session) as store:
+    with store_of(session) as store:
         office = session.deployment.office.code
         return send_due(store, office, target_opener(session), now_us(), only=only)
 
@@ -47,7 +44,7 @@ def _list() -> click.Command:
     def list_(session: Session, also_ended: bool) -> None:
         office = session.deployment.office.code
         learn_words(session)
-        with _store(session) as store:
+        with store_of(session) as store:
             with store.connect() as connection:
                 found = kept.entries(connection, office, also_ended=also_ended)
             counts = kept.waiting(store, office)
@@ -82,7 +79,7 @@ def _retry() -> click.Command:
     @click.option("--by", help=text("cli-help-outbox-by"))
     @pass_session
     def retry(session: Session, ids: tuple[int, ...], by: str | None) -> int:
-        with _store(session) as store:
+        with store_of(session) as store:
             office = session.deployment.office.code
             due = kept.retry(store, office, ids, login() if by is None else by, now_us())
         return tell(session, send_all(session, due))
@@ -100,7 +97,7 @@ def _drop() -> click.Command:
         if not reason.strip():
             raise StopError("outbox-no-reason")
         who = login() if by is None else by
-        with _store(session) as store:
+        with store_of(session) as store:
             office = session.deployment.office.code
             dropped = kept.drop(store, office, ids, who, reason.strip(), now_us())
         if session.flags.json:
@@ -135,15 +132,6 @@ def tell(session: Session, report: SendReport) -> int:
     return report.failures[0].error.exit_code if report.failures else 0
 
 
-@contextmanager
-def _store(session: Session) -> Iterator[sa.Engine]:
-    store = store_of(session)
-    try:
-        yield store
-    finally:
-        store.dispose()
-
-
 def _cells(entry: kept.Entry) -> tuple[str, ...]:
     return (
         str(entry.outbox_id),
@@ -152,13 +140,9 @@ def _cells(entry: kept.Entry) -> tuple[str, ...]:
         entry.subject,
         text(f"cli-outbox-state-{entry.state}"),
         str(entry.attempts),
-        _shown(entry.created_at),
-        _shown(entry.next_at) if entry.state == "waiting" else "",
+        told_time(entry.created_at),
+        told_time(entry.next_at) if entry.state == "waiting" else "",
     )
-
-
-def _shown(us: int) -> str:
-    return f"{wall_time(moment(us)):%Y-%m-%d %H:%M:%S}"
 
 
 def _json(entry: kept.Entry) -> dict[str, object]:

@@ -44,9 +44,8 @@ def publish_all(
     """
     policy, office = policy_of(session), office_of(session)
     names = tuple(dict.fromkeys(targets)) or tuple(session.deployment.targets)
-    store = store_of(session)
-    failed: list[JianhengError] = []
-    try:
+    with store_of(session) as store:
+        failed: list[JianhengError] = []
         wanted = laws_of(session, store, periods)
         with session.progress() as bars:
             task = bars.add_task(text("cli-help-publish"), total=len(names) + 1)
@@ -71,8 +70,6 @@ def publish_all(
                 only=due,
                 progress=lambda _target: bars.advance(task),
             )
-    finally:
-        store.dispose()
     failed += [
         RetryError("outbox-overtaken", target=each.offer.target, kind=each.offer.publication.kind)
         for each in queued

@@ -18,7 +18,7 @@ from jianheng.errors import StopError
 from jianheng.facts.time import wall_time
 from jianheng.messages import text
 from jianheng.store import audit
-from jianheng.store.engine import moment, writing
+from jianheng.store.engine import moment, told_time, writing
 from jianheng.sync import entries as held
 from jianheng.sync.mending import workbook
 from jianheng.sync.replay import replay_entries
@@ -74,11 +74,8 @@ def _by(inner: Command) -> Command:
 
 @contextmanager
 def _store(session: Session) -> Iterator[tuple[sa.Engine, str]]:
-    store = sealed_store_of(session)
-    try:
+    with sealed_store_of(session) as store:
         yield store, session.deployment.office.code
-    finally:
-        store.dispose()
 
 
 def _list() -> click.Command:
@@ -121,15 +118,15 @@ def _print(entry: held.Entry, *, whole: bool = False) -> None:
         print_line(text("cli-quarantine-waived", **told))
     if whole:
         state = text(f"cli-quarantine-state-{entry.state}")
-        times = {"first": _at(entry.first_seen), "last": _at(entry.last_seen), "attempts": entry.attempts}
+        times = {
+            "first": told_time(entry.first_seen),
+            "last": told_time(entry.last_seen),
+            "attempts": entry.attempts,
+        }
         print_line(text("cli-quarantine-more", state=state, owner=entry.owner or "—", **times))
         touched = {"day": entry.day or "—", "case_no": entry.case_no or "—"}
         print_line(text("cli-quarantine-touches", **touched))
         print_line(text("cli-quarantine-kept" if entry.kept else "cli-quarantine-not-kept"))
-
-
-def _at(us: int) -> str:
-    return wall_time(moment(us)).isoformat(sep=" ", timespec="seconds")
 
 
 def _until(entry: held.Entry) -> str:
@@ -151,8 +148,8 @@ def _json(entry: held.Entry) -> dict[str, object]:
         "waived_until": _until(entry) or None,
         "waived_by": entry.waived_by,
         "waiver": entry.waiver,
-        "first_seen": _at(entry.first_seen),
-        "last_seen": _at(entry.last_seen),
+        "first_seen": told_time(entry.first_seen),
+        "last_seen": told_time(entry.last_seen),
         "day": None if entry.day is None else entry.day.isoformat(),
         "case_no": entry.case_no,
         "kept": entry.kept,

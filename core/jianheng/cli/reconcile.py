@@ -25,11 +25,10 @@ def command() -> click.Command:
     @click.option("--stream", "streams", multiple=True, help=text("cli-help-sync-stream"))
     @pass_session
     def compare(session: Session, sources: tuple[str, ...], streams: tuple[str, ...]) -> int:
-        store = store_of(session)
-        found: list[tuple[str, Reconciled]] = []
-        uncounted: list[str] = []
-        failed: list[JianhengError] = []
-        try:
+        with store_of(session) as store:
+            found: list[tuple[str, Reconciled]] = []
+            uncounted: list[str] = []
+            failed: list[JianhengError] = []
             with store.connect() as connection:
                 for name in sources or tuple(session.deployment.sources):
                     try:
@@ -41,8 +40,6 @@ def command() -> click.Command:
                         continue
                     uncounted += [name] if counted is None else []
                     found += [(name, each) for each in counted or ()]
-        finally:
-            store.dispose()
         _tell(session, found, uncounted, [each for error in failed for each in error.problems])
         if failed:
             passing = all(error.recovery == "retry" for error in failed)

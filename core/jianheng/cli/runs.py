@@ -11,10 +11,10 @@ from jianheng.cli.services import store_of
 from jianheng.cli.session import Session, pass_session
 from jianheng.messages import codes, text
 from jianheng.schedule import slots
-from jianheng.schedule.claims import told_time
 from jianheng.schedule.run_history import Run, read_runs
 from jianheng.schedule.slots import BASELINE, Slot
 from jianheng.schedule.status import alive_now, state_now
+from jianheng.store.engine import told_time
 from jianheng.store.leases import shown
 
 
@@ -29,18 +29,14 @@ def command() -> click.Command:
     @pass_session
     def runs(session: Session, kind: str | None, subject: str | None, limit: int, jobs: bool) -> None:
         office = session.deployment.office.code
-        store = store_of(session)
-        try:
-            with store.connect() as connection:
-                if jobs:
-                    turns = slots.recent(connection, office, subject, limit)
-                    alive = alive_now(connection)
-                    told = [replace(each, state=state_now(each, alive)) for each in turns]
-                    _tell_slots(session, [each for each in told if each.state != BASELINE])
-                else:
-                    _tell_runs(session, read_runs(connection, office, kind, subject, limit))
-        finally:
-            store.dispose()
+        with store_of(session) as store, store.connect() as connection:
+            if jobs:
+                turns = slots.recent(connection, office, subject, limit)
+                alive = alive_now(connection)
+                told = [replace(each, state=state_now(each, alive)) for each in turns]
+                _tell_slots(session, [each for each in told if each.state != BASELINE])
+            else:
+                _tell_runs(session, read_runs(connection, office, kind, subject, limit))
 
     return runs
 

@@ -23,7 +23,7 @@ from jianheng.errors import StopError
 from jianheng.logs import configure_logs
 from jianheng.messages import text
 from jianheng.schedule.by_hand import run_by_hand
-from jianheng.schedule.claims import Terms, told_time
+from jianheng.schedule.claims import Terms
 from jianheng.schedule.listening import listen
 from jianheng.schedule.metrics import Metrics
 from jianheng.schedule.scheduler import Scheduler
@@ -31,7 +31,7 @@ from jianheng.schedule.status import Status, read_status
 from jianheng.schedule.timetable import Plan, begins_at, next_slot
 from jianheng.schedule.turn import moment_of, us_of
 from jianheng.schedule.work import Outcome
-from jianheng.store.engine import now_us
+from jianheng.store.engine import now_us, told_time
 from jianheng.store.leases import me, shown
 
 
@@ -45,15 +45,6 @@ def command() -> click.Command:
     for make in (_start, _run, _list):
         schedule.add_command(make())
     return schedule
-
-
-@contextmanager
-def _store(session: Session) -> Iterator[sa.Engine]:
-    store = store_of(session)
-    try:
-        yield store
-    finally:
-        store.dispose()
 
 
 def terms_of(session: Session) -> Terms:
@@ -82,7 +73,7 @@ def _start() -> click.Command:
             logging.WARNING if session.flags.quiet else level,
             as_json=session.flags.json or not sys.stderr.isatty(),
         )
-        with _store(session) as store:
+        with store_of(session) as store:
             metrics = Metrics(lambda: status_of(session, store))
             scheduler = Scheduler(store, terms_of(session), plans, works, metrics)
             left = _serve(session, scheduler, metrics, address)
@@ -147,7 +138,7 @@ def _run() -> click.Command:
         if plan is None:
             near = likely(job, session.deployment.schedule.jobs)
             raise StopError("schedule-no-such-job", job=job, nearest=near)
-        with _store(session) as store:
+        with store_of(session) as store:
             state, outcome = run_by_hand(store, terms_of(session), plan, works_of(session)[job])
         return _told(session, plan, state, outcome)
 
@@ -178,7 +169,7 @@ def _list() -> click.Command:
     @pass_session
     def list_(session: Session, count: int) -> None:
         plans, office = plans_of(session), session.deployment.office.code
-        with _store(session) as store:
+        with store_of(session) as store:
             states = {each.job: each for each in status_of(session, store).jobs}
         coming = {plan.name: _coming(plan, office, count) for plan in plans}
         if session.flags.json:

@@ -33,8 +33,7 @@ def score_all(
     """Score the office for each period."""
     policy, office = policy_of(session), office_of(session)
     subject = Subject(office.code, office.units, office.source_order)
-    store = store_of(session)
-    try:
+    with store_of(session) as store:
         wanted = periods_of(session, policy, periods)
         with session.progress() as bars:
             task = bars.add_task(text("cli-help-score"), total=len(wanted))
@@ -47,8 +46,6 @@ def score_all(
                 accept_incomplete=accept_incomplete,
                 progress=lambda _report: bars.advance(task),
             )
-    finally:
-        store.dispose()
 
 
 def tell(session: Session, reports: Sequence[Report]) -> None:

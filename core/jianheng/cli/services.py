@@ -1,6 +1,7 @@
 """What the working commands share: the store, the policy, the periods, the office."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import click
@@ -21,18 +22,21 @@ from jianheng.store.engine import check_connection, open_engine, open_store, sch
 from jianheng.sync.seal import Keyring, keyring, with_keyring
 
 
-def store_of(session: Session) -> sa.Engine:
-    """Open the deployment's store, ready for use.
+@contextmanager
+def store_of(session: Session) -> Iterator[sa.Engine]:
+    """Open the deployment's store, ready for use, for as long as it is needed.
 
     Raises:
         StopError: its secret is missing, or the store is of another version.
         RetryError: nobody answers.
     """
     secrets = resolve_secrets(session.deployment, under="store", environ=session.environ)
-    return open_store(store_url(session.deployment, secrets))
+    with _closing(open_store(store_url(session.deployment, secrets))) as store:
+        yield store
 
 
-def sealed_store_of(session: Session) -> sa.Engine:
+@contextmanager
+def sealed_store_of(session: Session) -> Iterator[sa.Engine]:
     """Open the deployment's store with the keys of its quarantine: what is set aside through it is sealed.
 
     Raises:
@@ -41,7 +45,26 @@ def sealed_store_of(session: Session) -> sa.Engine:
         RetryError: nobody answers.
     """
     keys = keyring_of(session)
-    return with_keyring(store_of(session), keys)
+    with store_of(session) as store:
+        yield with_keyring(store, keys)
+
+
+@contextmanager
+def bare_store_of(session: Session) -> Iterator[sa.Engine]:
+    """Open the store as it is, whatever its version; raises as :func:`store_of`."""
+    secrets = resolve_secrets(session.deployment, under="store", environ=session.environ)
+    with _closing(open_engine(store_url(session.deployment, secrets))) as engine:
+        check_connection(engine)
+        yield engine
+
+
+@contextmanager
+def _closing(engine: sa.Engine) -> Iterator[sa.Engine]:
+    """Close an engine's connections in the end."""
+    try:
+        yield engine
+    finally:
+        engine.dispose()
 
 
 def keyring_of(session: Session) -> Keyring | None:
@@ -67,26 +90,17 @@ def check_quarantine(session: Session) -> Iterable[Finding]:
         yield Finding("", detail=told)
 
 
-def bare_store_of(session: Session) -> sa.Engine:
-    """Open the store as it is, whatever its version."""
-    secrets = resolve_secrets(session.deployment, under="store", environ=session.environ)
-    engine = open_engine(store_url(session.deployment, secrets))
-    check_connection(engine)
-    return engine
-
-
 def check_store(deployment: Deployment, secrets: Mapping[str, Secret]) -> Iterable[Finding]:
     """Say whether the store answers and has the tables this version needs; change nothing."""
     engine = open_engine(store_url(deployment, secrets))
     shown = engine.url.render_as_string(hide_password=True)
     try:
-        check_connection(engine)
-        has, wanted = schema_state(engine)
+        with _closing(engine):
+            check_connection(engine)
+            has, wanted = schema_state(engine)
     except JianhengError as error:
         yield Finding(shown, error.problem)
         return
-    finally:
-        engine.dispose()
     if has is None:
         yield Finding(shown, detail=text("cli-doctor-store-empty"))
     elif has != wanted:

@@ -15,9 +15,8 @@ from jianheng.cli.services import store_of
 from jianheng.cli.session import Session, pass_session
 from jianheng.config.faults import likely
 from jianheng.errors import StopError
-from jianheng.facts.time import wall_time
 from jianheng.messages import text
-from jianheng.store.engine import moment
+from jianheng.store.engine import told_time
 from jianheng.store.leases import shown
 from jianheng.sync import steer
 from jianheng.sync.pauses import WHOLE, Pause
@@ -64,11 +63,8 @@ def _store(session: Session, *sources: str) -> Iterator[tuple[sa.Engine, str]]:
             word = text("cli-kind-source")
             near = likely(name, known)
             raise StopError("cli-no-such-use", kind="sources", kind_name=word, name=name, nearest=near)
-    store = store_of(session)
-    try:
+    with store_of(session) as store:
         yield store, session.deployment.office.code
-    finally:
-        store.dispose()
 
 
 def _show() -> click.Command:
@@ -196,7 +192,7 @@ def _why(paused: Pause | None) -> str:
 
 
 def _time(us: int) -> str:
-    return f"{wall_time(moment(us)):%Y-%m-%d %H:%M:%S}" if us else ""
+    return told_time(us) if us else ""
 
 
 def _json(state: steer.State) -> dict[str, object]:

@@ -11,8 +11,8 @@ from jianheng.cli.schedule import status_of
 from jianheng.cli.services import store_of
 from jianheng.cli.session import Session, pass_session
 from jianheng.messages import text
-from jianheng.schedule.claims import told_time
 from jianheng.schedule.status import Status
+from jianheng.store.engine import told_time
 
 SECOND_US = 1_000_000
 MINUTE_S, HOUR_S, DAY_S = 60, 3600, 86_400
@@ -24,11 +24,8 @@ def command() -> click.Command:
     @click.command("status", help=text("cli-help-status"))
     @pass_session
     def status(session: Session) -> None:
-        store = store_of(session)
-        try:
+        with store_of(session) as store:
             found = status_of(session, store)
-        finally:
-            store.dispose()
         if session.flags.json:
             print_json(asdict(found))
             return

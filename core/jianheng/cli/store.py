@@ -19,11 +19,8 @@ def command() -> click.Command:
     @store.command("upgrade", help=text("cli-help-store-upgrade"))
     @pass_session
     def upgrade_(session: Session) -> None:
-        engine = bare_store_of(session)
-        try:
+        with bare_store_of(session) as engine:
             revision = upgrade(engine)
-        finally:
-            engine.dispose()
         if session.flags.json:
             print_json({"revision": revision})
         else:

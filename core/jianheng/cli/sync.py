@@ -89,14 +89,13 @@ def sync_all(
     span: Span | None = None,
 ) -> tuple[list[SourceReport], list[JianhengError]]:
     """Sync sources in the order of the deployment; one that cannot be read keeps none of the others."""
-    store = sealed_store_of(session)
-    names = tuple(sources) or tuple(session.deployment.sources)
-    unknown = [name for name in names if name not in session.deployment.sources]
-    if unknown:
-        open_source(session, unknown[0])  # tells which names there are
-    reports: list[SourceReport] = []
-    failed: list[JianhengError] = []
-    try:
+    with sealed_store_of(session) as store:
+        names = tuple(sources) or tuple(session.deployment.sources)
+        unknown = [name for name in names if name not in session.deployment.sources]
+        if unknown:
+            open_source(session, unknown[0])  # tells which names there are
+        reports: list[SourceReport] = []
+        failed: list[JianhengError] = []
         with session.progress() as bars:
             for name in names:
                 use = session.deployment.sources[name]
@@ -126,8 +125,6 @@ def sync_all(
                     if error.code in LEFT_ALONE:  # nothing was tried: how the source stands is as it was
                         continue
                     record_unread(store, session.deployment.office.code, name)
-    finally:
-        store.dispose()
     return reports, failed
 
 

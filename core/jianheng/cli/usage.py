@@ -36,7 +36,7 @@ def _unknown(error: click.NoSuchOption | click.exceptions.NoSuchCommand, command
         near = likely(error.option_name, _options(error.ctx))
         return StopError("cli-unknown-option", command=command, option=error.option_name, nearest=near)
     group = error.ctx.command if error.ctx is not None else None
-    names = sorted(group.commands) if isinstance(group, click.Group) else []
+    names = sorted(group.list_commands(error.ctx)) if error.ctx and isinstance(group, click.Group) else []
     near = likely(error.command_name, names)
     return StopError("cli-unknown-command", command=command, name=error.command_name, nearest=near)
 

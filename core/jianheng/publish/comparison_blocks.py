@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from fractions import Fraction
 
-from jianheng.facts.time import wall_time
 from jianheng.messages import text
 from jianheng.publish.block import Block, Cell, Points, nearest_points, points_or_none
 from jianheng.scoring.comparison.comparison import Comparison, Move, SheetComparison, Shift
@@ -13,7 +12,7 @@ from jianheng.scoring.indicators.outcome import Standing, reason_text
 from jianheng.scoring.kernel.directory import Member
 from jianheng.scoring.law.points import shown
 from jianheng.scoring.records.snapshot import Snapshot
-from jianheng.store.engine import moment
+from jianheng.store.engine import told_time
 
 _NAMED_CAUSES = 3
 
@@ -75,7 +74,7 @@ def overview(comparison: Comparison) -> Block:
     note = text(
         "compare-overview-note",
         moved=comparison.moved,
-        facts_at=f"{wall_time(moment(comparison.facts_at)):%Y-%m-%d %H:%M:%S}",
+        facts_at=told_time(comparison.facts_at),
     )
     return Block("overview", text("compare-overview"), heads("what", "a", "b", "difference"), rows, note)
 

@@ -2,8 +2,8 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any, Literal
@@ -15,7 +15,7 @@ from jianheng.contract import Publication, Receipt
 from jianheng.errors import Problem, problem
 from jianheng.logs import redact_value
 from jianheng.publish.content import packed
-from jianheng.store.engine import writing
+from jianheng.store.engine import writing_latest
 from jianheng.store.operations import LEASE, OUTBOX
 from jianheng.store.runs import begin_run, end_run
 from jianheng.store.tables import PUBLICATION
@@ -73,7 +73,7 @@ def queue(
         again: also what the target has, and what somebody dropped.
     """
     payloads = {each.publication.id: packed(each.publication) for each in offers}
-    with committed(store) as connection:
+    with writing_latest(store) as connection:
         # Two that publish at once see each other's entries: the older result must not be queued over the newer.
         _take_turn(connection, office)
         titles = dict.fromkeys(f"{each.publication.kind} {subject_of(each.publication)}" for each in offers)
@@ -87,14 +87,6 @@ def queue(
         if made:
             end_run(connection, run_id(), "done", {"outbox": made, "offers": len(offers)})
     return queued
-
-
-@contextmanager
-def committed(store: sa.Engine) -> Iterator[sa.Connection]:
-    """Open a writing transaction in which each statement sees all that was committed before it."""
-    whole = store.execution_options(isolation_level="READ COMMITTED")
-    with writing(whole if store.dialect.name == "postgresql" else store) as connection:
-        yield connection
 
 
 def told(problems: Iterable[Problem]) -> str:

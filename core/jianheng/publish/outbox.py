@@ -16,11 +16,10 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from jianheng.contract import Publication, Receipt
 from jianheng.errors import JianhengError, RetryError, problem
-from jianheng.facts.time import wall_time
 from jianheng.publish.content import unpacked
-from jianheng.publish.enqueue import LISTED, committed, ended, same_subject, told
+from jianheng.publish.enqueue import LISTED, ended, same_subject, told
 from jianheng.store import leases
-from jianheng.store.engine import moment, now_us, store_error
+from jianheng.store.engine import now_us, store_error, told_time, writing_latest
 from jianheng.store.operations import OUTBOX
 from jianheng.store.tables import PUBLICATION
 
@@ -121,7 +120,7 @@ def send_due(
                 if rest_until and only is None:
                     continue
                 if rest_until:
-                    until = f"{wall_time(moment(rest_until)):%Y-%m-%d %H:%M:%S}"
+                    until = told_time(rest_until)
                     raise RetryError(
                         "outbox-resting", after_s=(rest_until - now) / _SECOND, target=target, until=until
                     )
@@ -141,15 +140,16 @@ def holding(store: sa.Engine, office: str, target: str) -> Iterator[leases.Lease
     Raises:
         RetryError: ``outbox-busy``: another process is sending to it.
     """
-    with committed(store) as connection:
+    with writing_latest(store) as connection:
         taken = leases.take(connection, f"outbox:{office}:{target}", leases.me(), _OPENING_S)
     if isinstance(taken, leases.Held):
-        since = f"{wall_time(moment(taken.since)):%Y-%m-%d %H:%M:%S}"
-        raise RetryError("outbox-busy", target=target, holder=leases.shown(taken.holder), since=since)
+        raise RetryError(
+            "outbox-busy", target=target, holder=leases.shown(taken.holder), since=told_time(taken.since)
+        )
     try:
         yield taken
     finally:
-        with suppress(SQLAlchemyError), committed(store) as connection:
+        with suppress(SQLAlchemyError), writing_latest(store) as connection:
             leases.release(connection, taken)
 
 
@@ -160,7 +160,7 @@ def fenced(store: sa.Engine, lease: leases.Lease, seconds: float = _MARGIN_S) ->
     Raises:
         LeaseLostError: another process has taken over the target.
     """
-    with committed(store) as connection:
+    with writing_latest(store) as connection:
         if not leases.renew(connection, lease, seconds):
             raise leases.lost(connection, lease)
         yield connection

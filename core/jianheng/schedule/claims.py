@@ -8,13 +8,12 @@ import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
 
 from jianheng.errors import RetryError
-from jianheng.facts.time import SHANGHAI
 from jianheng.schedule import slots
 from jianheng.schedule.slots import Slot, lease_name
 from jianheng.schedule.timetable import Plan
 from jianheng.schedule.turn import Beginning, Settlement, decide
 from jianheng.schedule.work import Outcome
-from jianheng.store.engine import moment, now_us, store_error, writing
+from jianheng.store.engine import now_us, store_error, told_time, writing
 from jianheng.store.leases import Held, Lease, fence, release, shown, take
 
 SECOND_US = 1_000_000
@@ -199,8 +198,3 @@ def _end(store: sa.Engine, office: str, claim: Claim, ended: Slot) -> str | None
         if not release(connection, claim.lease) or not slots.change(connection, office, ended, claim.slot):
             return None
     return ended.state
-
-
-def told_time(us: int) -> str:
-    """Return a recorded moment as people here read it."""
-    return moment(us).astimezone(SHANGHAI).strftime("%Y-%m-%d %H:%M:%S")

@@ -18,6 +18,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 from tenacity import retry, retry_if_exception_message, stop_after_delay, wait_random
 
 from jianheng.errors import JianhengError, RetryError, StopError
+from jianheng.facts.time import wall_time
 from jianheng.store import mariadb
 from jianheng.store.tables import METADATA
 
@@ -37,6 +38,11 @@ def now_us() -> int:
 def moment(us: int) -> dt.datetime:
     """Return a recorded moment as an aware UTC datetime."""
     return dt.datetime(1970, 1, 1, tzinfo=dt.UTC) + dt.timedelta(microseconds=us)
+
+
+def told_time(us: int) -> str:
+    """Return a recorded moment as people here read it."""
+    return f"{wall_time(moment(us)):%Y-%m-%d %H:%M:%S}"
 
 
 def _prepare_sqlite(connection: DBAPIConnection, _entry: ConnectionPoolEntry) -> None:
@@ -70,6 +76,18 @@ def _begin_sqlite(connection: sa.Connection) -> None:
 def writing(engine: sa.Engine) -> Iterator[sa.Connection]:
     """Open a transaction that will write: what it reads first cannot change before it writes."""
     with engine.execution_options(**{_WRITES: True}).begin() as connection:
+        yield connection
+
+
+@contextmanager
+def writing_latest(engine: sa.Engine) -> Iterator[sa.Connection]:
+    """Open a transaction that will write and in which each statement sees all that was committed before it.
+
+    Who waits for a row that another holds must see, once he has it, what the other did; PostgreSQL would show what
+    was so before.
+    """
+    latest = {"isolation_level": "READ COMMITTED"} if engine.dialect.name == "postgresql" else {}
+    with writing(engine.execution_options(**latest)) as connection:
         yield connection
 
 

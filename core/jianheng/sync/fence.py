@@ -8,9 +8,8 @@ import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
 
 from jianheng.errors import RetryError
-from jianheng.facts.time import wall_time
 from jianheng.store import leases
-from jianheng.store.engine import moment, writing
+from jianheng.store.engine import told_time, writing_latest
 
 LEASE_S = 660.0
 """How long a run may be silent: the time an adapter has for one step, and a minute."""
@@ -44,7 +43,7 @@ def take_fence(store: sa.Engine, office: str, source: str, lease_s: float = LEAS
     if found is not None:
         raise _running(source, found)
     try:
-        with _committed(store) as connection:
+        with writing_latest(store) as connection:
             if connection.dialect.name == "postgresql":
                 connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{WAIT_S}s'")
             got = leases.take(connection, name, leases.me(), lease_s)
@@ -66,7 +65,7 @@ def fenced(fence: Fence) -> Iterator[sa.Connection]:
     Raises:
         LeaseLostError: another run has taken the source; nothing was written.
     """
-    with _committed(fence.store) as connection:
+    with writing_latest(fence.store) as connection:
         if (
             connection.dialect.name == "postgresql"
         ):  # who is stopped in the middle must not hold its locks for ever
@@ -77,18 +76,7 @@ def fenced(fence: Fence) -> Iterator[sa.Connection]:
         yield connection
 
 
-@contextmanager
-def _committed(store: sa.Engine) -> Iterator[sa.Connection]:
-    """Open a writing transaction that sees, once it has its lease's row, all that was committed before.
-
-    PostgreSQL would otherwise show what was so before it waited for the row.
-    """
-    if store.dialect.name == "postgresql":
-        store = store.execution_options(isolation_level="READ COMMITTED")
-    with writing(store) as connection:
-        yield connection
-
-
 def _running(source: str, found: leases.Held) -> RetryError:
-    since = f"{wall_time(moment(found.since)):%Y-%m-%d %H:%M:%S}"
-    return RetryError("sync-running", source=source, holder=leases.shown(found.holder), since=since)
+    return RetryError(
+        "sync-running", source=source, holder=leases.shown(found.holder), since=told_time(found.since)
+    )

@@ -6,8 +6,7 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 
 from jianheng.errors import Problem, problem
-from jianheng.facts.time import wall_time
-from jianheng.store.engine import moment, now_us
+from jianheng.store.engine import now_us, told_time
 from jianheng.store.operations import PAUSE
 
 WHOLE = ""
@@ -45,7 +44,7 @@ def pauses(connection: sa.Connection, office: str, source: str) -> Mapping[str, 
 
 def told(source: str, stream: str, found: Pause) -> Problem:
     """Return what to tell of a stream that is not read because somebody paused it."""
-    at = f"{wall_time(moment(found.at)):%Y-%m-%d %H:%M:%S}"
+    at = told_time(found.at)
     return problem(
         "sync-paused", source=source, stream=stream, by=found.by, since=at, reason=found.reason or "—"
     )

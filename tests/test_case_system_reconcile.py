@@ -145,3 +145,15 @@ def test_a_stream_that_cannot_be_counted_is_a_problem_not_a_zero(office):
     assert [each["code"] for each in json.loads(told.out)["errors"]] == ["ucs-table-missing"]
     assert "electronic_file" not in streams
     assert "case" in streams
+
+
+def test_a_stream_or_a_source_that_is_not_there_agrees_with_nothing(office):
+    """No sum is told of what was not counted."""
+    for words, code in (
+        (("cases", "--stream", "nosuch"), "sync-unknown-stream"),
+        (("nosuch",), "cli-no-such-use"),
+    ):
+        told = jianheng("reconcile", *words, "--config", office)
+        assert told.code == 2
+        assert code in told.text
+        assert "一致" not in told.text

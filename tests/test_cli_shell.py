@@ -363,6 +363,14 @@ def test_any_name_survives_init(name):
     assert document["sources"]["archive"]["options"]["client_id"] == name
 
 
+def test_a_day_in_another_form_is_told_in_words(capsys):
+    assert main(["history", "case", "X", "--at", "notaday"]) == ExitCode.STOP
+    told = capsys.readouterr().err
+    assert "[cli-bad-value]" in told
+    assert "YYYY-MM-DD" in told
+    assert "does not match" not in told
+
+
 def test_an_internal_error_while_building_is_told_too(monkeypatch, capsys):
     def fail():
         raise LookupError("x")

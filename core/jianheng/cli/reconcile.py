@@ -12,6 +12,7 @@ from jianheng.cli.session import OpenSource, Session, open_source, pass_session
 from jianheng.contract import Countable, LiveCount, Stream
 from jianheng.errors import JianhengError, Problem
 from jianheng.messages import text
+from jianheng.sync.engine import check_streams
 from jianheng.sync.reconcile import Difference, Reconciled, entity_named, reconcile
 
 COLUMNS = ("source", "stream", "unit", "year", "there", "here", "why")
@@ -61,6 +62,7 @@ def _reconcile_source(
     if not isinstance(source, Countable):
         return None
     streams: Sequence[Stream] = opened.boundary.call("streams", source.streams)
+    check_streams(opened.name, wanted, streams)
     read = set(wanted or opened.use.streams or [each.name for each in streams])
     found: list[Reconciled] = []
     for stream in streams:
@@ -98,10 +100,15 @@ def _tell(
         print_table([text(f"reconcile-column-{column}") for column in COLUMNS], rows)
     for name in uncounted:
         print_line(text("reconcile-uncounted", source=name))
+    if found or uncounted or not problems:
+        _tell_sums(found, different)
+    print_problems(problems, as_json=False)
+
+
+def _tell_sums(found: Sequence[tuple[str, Reconciled]], different: int) -> None:
     there, here = sum(each.there for _, each in found), sum(each.here for _, each in found)
     code = "reconcile-differs" if different else "reconcile-agrees"
     print_line(text(code, streams=len(found), there=there, here=here, places=different))
-    print_problems(problems, as_json=False)
 
 
 def _row(source: str, each: Reconciled, part: Difference) -> tuple[object, ...]:

@@ -60,6 +60,23 @@ def _wanted(error: click.BadParameter) -> str:
     kind = error.param.type if error.param is not None else None
     if isinstance(kind, click.Choice):
         return ", ".join(str(choice) for choice in kind.choices)
+    if isinstance(kind, click.DateTime):
+        return ", ".join(_day_form(each) for each in kind.formats)
     if isinstance(kind, click.types.IntParamType):
         return text("config-type-integer")
     return error.message
+
+
+def _day_form(given: str) -> str:
+    """Return a form of days and times as people write it: ``YYYY-MM-DD``."""
+    for mark, letters in {
+        "%Y": "YYYY",
+        "%m": "MM",
+        "%d": "DD",
+        "%H": "hh",
+        "%M": "mm",
+        "%S": "ss",
+        "%f": "ffffff",
+    }.items():
+        given = given.replace(mark, letters)
+    return given

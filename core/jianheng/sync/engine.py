@@ -5,7 +5,7 @@ nothing and repeats nothing. A stream that fails keeps what it committed; stream
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
 import sqlalchemy as sa
@@ -158,10 +158,19 @@ def _ordered(reader: Reader, only: Iterable[str]) -> list[Stream]:
     if unknown:
         raise StopError("sync-unknown-entity", source=reader.name, entities="、".join(unknown))
     wanted = set(only)
-    missing = sorted(wanted - {stream.name for stream in streams})
-    if missing:
-        have = "、".join(stream.name for stream in streams)
-        raise StopError("sync-unknown-stream", source=reader.name, streams="、".join(missing), have=have)
+    check_streams(reader.name, wanted, streams)
     rank = {name: position for position, name in enumerate(ENTITIES)}
     chosen = [stream for stream in streams if not wanted or stream.name in wanted]
     return sorted(chosen, key=lambda stream: (rank[stream.entity], stream.name))
+
+
+def check_streams(source: str, wanted: Iterable[str], streams: Sequence[Stream]) -> None:
+    """See that a source has the streams somebody asks for.
+
+    Raises:
+        StopError: it has not; the message names those it has.
+    """
+    missing = sorted(set(wanted) - {stream.name for stream in streams})
+    if missing:
+        have = "、".join(stream.name for stream in streams)
+        raise StopError("sync-unknown-stream", source=source, streams="、".join(missing), have=have)

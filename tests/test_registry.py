@@ -10,6 +10,7 @@ import pytest
 from jianheng import messages
 from jianheng.errors import StopError
 from jianheng.hookspecs import hookimpl
+from jianheng.isolation import host, process
 from jianheng.registry import Manifest, Plugin, Registry, discover, unknown_names
 from jianheng.registry.hooks import register
 from plugins_zoo.install import ZOO, install
@@ -240,3 +241,25 @@ def test_every_text_of_these_areas_speaks_both_languages():
                 assert all(
                     set(part) == set(messages.PARTS) and all(part.values()) for part in entry.values()
                 ), code
+
+
+def test_no_code_of_others_is_imported_here_nor_anywhere_before_it_is_needed(zoo, tmp_path, monkeypatch):
+    assert zoo("zoo-good", "zoo-misspells")[("zoo-good", "zoo-good")].isolation == "process"
+    assert not [name for name in sys.modules if name.startswith("zoo_")]
+
+    def started(*_given, **_named):
+        raise AssertionError("a process was started")
+
+    monkeypatch.setattr(process, "start", started)
+    found = {each.id: each for each in discover(EVERYONE, examine=False) if each.distribution != "jianheng"}
+    assert found["zoo-good"].enabled
+    assert found["zoo-misspells"].enabled  # told when it is opened
+    assert callable(Registry(tuple(found.values())).source_factory("zoo-good"))
+
+
+def test_a_machine_without_the_guards_is_told_and_nothing_is_set_aside(zoo, monkeypatch):
+    monkeypatch.setattr(host, "examine", lambda *_, **__: host.Examined(guards=("audit", "seccomp")))
+    plugin = zoo("zoo-good")[("zoo-good", "zoo-good")]
+    assert plugin.enabled
+    (notice,) = plugin.notices
+    assert (notice.code, notice.fields["guards"]) == ("isolation-unguarded", "landlock")

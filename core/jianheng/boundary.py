@@ -1,15 +1,16 @@
 """The boundary around an adapter: it may raise, exit, hang or return nonsense, and nothing else is hurt.
 
 Each adapter has one thread of its own, so that a hang holds nobody else and connections stay on the
-thread that opened them. A call that ends the whole process from native code can't be caught here.
+thread that opened them. A call that ends the whole process from native code can't be caught here: adapters of
+others therefore run in a process of their own (:mod:`jianheng.isolation`), which ends with its boundary.
 """
 
 import queue
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterable, Iterator
-from contextvars import Context, copy_context
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextvars import Context, ContextVar, copy_context
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self, TypeVar, cast
@@ -28,6 +29,9 @@ SHOWN = 300
 
 _END = object()
 
+Ending = Callable[[bool], None]
+"""Ends something that an adapter needs; given whether it may take a moment to end by itself."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Outcome:
@@ -40,6 +44,25 @@ class _Job:
     work: Callable[[], Any]
     context: Context
     answer: "queue.SimpleQueue[_Outcome]"
+
+
+def on_end(ending: Ending) -> None:
+    """Have something ended when the boundary that this code runs in is closed or gives a call up; outside one, nothing."""
+    boundary = _around.get()
+    if boundary is not None:
+        boundary.ends(ending)
+
+
+def place_of(frames: Sequence[tuple[str, int | None]], origin: Path | None) -> str:
+    """Return where an adapter failed: the last frame of its own, else the last of any; no more of its path than needed.
+
+    Args:
+        frames: file and line of each, the innermost last.
+        origin: the adapter's folder.
+    """
+    own = [each for each in frames if origin and Path(each[0]).is_relative_to(origin)]
+    found = (own or frames)[-1:]
+    return _short(Path(found[0][0]), found[0][1]) if found else "—"
 
 
 class Boundary:
@@ -76,6 +99,7 @@ class Boundary:
         self._thread: threading.Thread | None = None
         self._hung = ""
         self._closed = False
+        self._endings: list[Ending] = []
 
     @property
     def poisoned(self) -> bool:
@@ -132,16 +156,28 @@ class Boundary:
                 self._close_iterator(name, iterator, context)
 
     def close(self) -> None:
-        """Let the adapter's thread end; later calls are refused."""
+        """Let the adapter's thread end, and what was started for it; later calls are refused."""
         self._closed = True
         if self._thread is not None:
             self._jobs.put(None)
+        self._end(patient=not self.poisoned)
+
+    def ends(self, ending: Ending) -> None:
+        """Have something ended with this boundary."""
+        self._endings.append(ending)
+        if self.poisoned or self._closed:  # it was given up while this was being made
+            self._end(patient=False)
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_raised: object) -> None:
         self.close()
+
+    def __del__(self) -> None:
+        """End what belongs to a boundary that somebody forgot to close, on the way out of an error."""
+        if not self._closed:
+            self.close()
 
     def _close_iterator(self, name: str, iterator: object, context: Context) -> None:
         try:
@@ -154,11 +190,14 @@ class Boundary:
         if self._hung or self._closed:
             raise StopError("adapter-poisoned", adapter=self.label, call=name, hung=self._hung or "close")
         if self._thread is None:
-            self._thread = threading.Thread(target=self._work, name=f"adapter-{self.label}", daemon=True)
+            self._thread = threading.Thread(
+                target=_work, args=(self._jobs,), name=f"adapter-{self.label}", daemon=True
+            )
             self._thread.start()
         answer: queue.SimpleQueue[_Outcome] = queue.SimpleQueue()
 
         def within() -> Any:
+            _around.set(self)
             with structlog.contextvars.bound_contextvars(call=name, **self._fields):
                 return work()
 
@@ -181,15 +220,12 @@ class Boundary:
     def _abandon(self, name: str) -> None:
         self._hung = name
         self._jobs.put(None)  # if the call ever comes back, its thread ends
+        self._end(patient=False)
 
-    def _work(self) -> None:
-        while (job := self._jobs.get()) is not None:
-            try:
-                outcome = _Outcome(value=job.context.run(job.work))
-            except BaseException as error:  # noqa: BLE001  # SystemExit and KeyboardInterrupt of an adapter too
-                outcome = _Outcome(error=error)
-            job.answer.put(outcome)
-            del job, outcome  # hold no rows while waiting for the next call
+    def _end(self, *, patient: bool) -> None:
+        endings, self._endings = self._endings, []
+        for ending in endings:
+            ending(patient)
 
     def _told(self, name: str, error: BaseException) -> JianhengError:
         if isinstance(error, JianhengError):
@@ -211,11 +247,9 @@ class Boundary:
 
     def _place(self, error: BaseException) -> str:
         if isinstance(error, SyntaxError) and error.filename:
-            return _short(Path(error.filename), error.lineno)
+            return place_of([(error.filename, error.lineno)], None)
         frames = traceback.extract_tb(error.__traceback__)
-        own = [each for each in frames if self._origin and Path(each.filename).is_relative_to(self._origin)]
-        frame = (own or frames)[-1]
-        return _short(Path(frame.filename), frame.lineno)
+        return place_of([(each.filename, each.lineno) for each in frames], self._origin)
 
     def _check(self, name: str, value: object, wanted: Types | None) -> None:
         if wanted is None:
@@ -233,6 +267,20 @@ class Boundary:
                 given=type(value).__name__,
                 wanted=" / ".join(each.__name__ for each in names),
             )
+
+
+def _work(jobs: "queue.SimpleQueue[_Job | None]") -> None:
+    """Do jobs until there are no more; holds the queue only, so that a boundary nobody has any more can end."""
+    while (job := jobs.get()) is not None:
+        try:
+            outcome = _Outcome(value=job.context.run(job.work))
+        except BaseException as error:  # noqa: BLE001  # SystemExit and KeyboardInterrupt of an adapter too
+            outcome = _Outcome(error=error)
+        job.answer.put(outcome)
+        del job, outcome  # hold no rows while waiting for the next call
+
+
+_around: ContextVar[Boundary | None] = ContextVar("jianheng_boundary", default=None)
 
 
 def _close(iterator: object) -> None:

@@ -3,7 +3,6 @@
 from jianheng.config.deployment import (
     Deployment,
     Office,
-    Plugins,
     Policy,
     Privacy,
     SourceUse,
@@ -14,6 +13,7 @@ from jianheng.config.deployment import (
 )
 from jianheng.config.layers import FILE_NAME, Origin
 from jianheng.config.options import Option, check_options
+from jianheng.config.plugins import Plugins
 from jianheng.config.pseudonym import pseudonyms
 from jianheng.config.secrets import resolve_secrets, secret_references
 

@@ -17,13 +17,13 @@ from jianheng.config.kinds import (
     SomeTexts,
     Table,
     Text,
-    Texts,
     UnitCode,
     UnitCodes,
     Url,
 )
 from jianheng.config.layers import DEFAULT, Chain, Origin, leaves, merge, raise_faults, read_chain
 from jianheng.config.options import absolute_sqlite
+from jianheng.config.plugins import Plugins
 from jianheng.config.schedule import Interval, Schedule, Windows, schedule_faults
 from jianheng.contract import Secret
 from jianheng.errors import Problem, problem
@@ -58,13 +58,6 @@ class Policy(Table):
     layer: Text | None = None
 
 
-class Plugins(Table):
-    """Which installed distributions may be loaded, and which plugins are switched off."""
-
-    allow: Texts = ()
-    disable: Texts = ()
-
-
 class Privacy(Table):
     """How names of parties are made into pseudonyms."""
 
@@ -72,10 +65,11 @@ class Privacy(Table):
 
 
 class TargetUse(Table):
-    """One use of a target adapter."""
+    """One use of a target adapter; ``memory_mb`` is what an adapter of others may take."""
 
     adapter: Text
     timeout_s: Seconds = 600.0
+    memory_mb: Annotated[int, Field(ge=128, le=1_048_576)] = 2048
     options: Mapping[str, Any] = Field(default_factory=dict)
     secrets: Mapping[Name, SecretReference] = Field(default_factory=dict)
 
@@ -84,13 +78,14 @@ class SourceUse(TargetUse):
     """One use of a source adapter.
 
     ``streams`` narrows what is read; ``quiet`` are the hours in which it is left alone; ``sweep_every`` says
-    how often all its keys are compared.
+    how often all its keys are compared, ``full_every`` how often everything is read and compared.
     """
 
     streams: SomeTexts | None = None
     quiet: Windows = ()
     rows_per_minute: Annotated[int, Field(ge=1)] | None = None
     sweep_every: Interval | None = None
+    full_every: Interval | None = None
 
 
 class Settings(Table):

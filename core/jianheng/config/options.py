@@ -28,11 +28,12 @@ Number = Annotated[Decimal, BeforeValidator(_exact)]
 
 
 class Option(BaseModel):
-    """One option as a manifest declares it."""
+    """One option as a manifest declares it; ``access`` says what an isolated source may do with a path."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     type: OptionType
+    access: Literal["read", "write"] = "read"
     required: bool = False
     label: Label = Field(default_factory=dict)
     default: Any = None

@@ -25,6 +25,8 @@ def secret_references(deployment: Deployment) -> dict[str, str]:
     }
     former = enumerate(deployment.quarantine.former_keys, start=1)
     found.update({f"quarantine.former_keys.{place}": reference for place, reference in former})
+    opening = enumerate(deployment.bundle.opening_keys, start=1)
+    found.update({f"bundle.opening_keys.{place}": reference for place, reference in opening})
     for kind, uses in (("sources", deployment.sources), ("targets", deployment.targets)):
         for name, use in uses.items():
             found.update({f"{kind}.{name}.{secret}": reference for secret, reference in use.secrets.items()})

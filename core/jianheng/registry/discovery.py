@@ -4,67 +4,59 @@ Whatever one plugin does wrong sets that one aside with a coded reason; all othe
 which distributions happen to be found never decides anything.
 """
 
-import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from importlib.metadata import Distribution, EntryPoint, distributions
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from jianheng.boundary import Boundary
 from jianheng.config.faults import likely
 from jianheng.config.layers import read_toml
-from jianheng.contract import SUPPORTED_CONTRACTS
+from jianheng.contract import SUPPORTED_CONTRACTS, AdapterContext
 from jianheng.errors import Problem, StopError, problem
+from jianheng.isolation import host as isolation
+from jianheng.isolation.host import Examined
+from jianheng.isolation.limits import Code, Limits
+from jianheng.registry.claims import OURS, Claim, claims, normal
 from jianheng.registry.hooks import Registered, register
-from jianheng.registry.manifest import (
-    Manifest,
-    add_plugin_texts,
-    find_manifest,
-    read_manifest,
-    unsupported_contract,
-)
-from jianheng.registry.plugin import Plugin
+from jianheng.registry.manifest import add_plugin_texts, unsupported_contract
+from jianheng.registry.plugin import Plugin, Signature
+from jianheng.registry.served import announced, unguarded
+from jianheng.trust.installed import Installed, check_files
+from jianheng.trust.rules import REFUSALS, Trust
 
-GROUP = "jianheng"
-OURS = "jianheng"
 IMPORT_TIMEOUT_S = 20.0
 POLICY_FILE = "policy.toml"
 
 
-@dataclass(frozen=True, slots=True)
-class _Claim:
-    """One entry point: a distribution that claims a plugin id."""
-
-    entry: EntryPoint
-    distribution: str
-    version: str
-    file: Path | None = None
-    manifest: Manifest | None = None
-    reason: Problem | None = None
-
-    @property
-    def ours(self) -> bool:
-        return self.distribution == OURS
-
-
 def discover(
-    allow: Iterable[str] = (), disable: Iterable[str] = (), *, timeout_s: float = IMPORT_TIMEOUT_S
+    allow: Iterable[str] = (),
+    disable: Iterable[str] = (),
+    *,
+    timeout_s: float = IMPORT_TIMEOUT_S,
+    examine: bool = True,
+    trust: Trust | None = None,
 ) -> tuple[Plugin, ...]:
     """Find, check and load all plugins; return every one, in use or set aside, by id.
+
+    Code of jianheng's own is imported here; that of others never is: it runs in processes of its own.
 
     Args:
         allow: distributions that may be loaded besides jianheng itself.
         disable: plugin ids that are switched off.
         timeout_s: limit of one import, and of one registration.
+        examine: import plugins of others once, in a child, so that what is wrong with them is known now;
+            otherwise only those whose policies or calendars are needed at once.
+        trust: whose signatures count, and where installed bundles are; no bundles and no rule when not given.
     """
-    allowed = {_normal(each) for each in allow} | {OURS}
+    believed = trust or Trust()
+    allowed = {normal(each) for each in allow} | believed.unsigned | {OURS}
     disabled = set(disable)
-    claims = [_read(each) for each in _claims()]
+    found = list(claims(believed))
     plugins: list[Plugin] = []
-    for claim in sorted(claims, key=lambda each: (each.entry.name, not each.ours, each.distribution)):
-        reason = claim.reason or _refusal(claim, claims, allowed, disabled)
-        plugins.append(_plugin(claim, reason) if reason else _load(claim, timeout_s))
+    for claim in sorted(found, key=lambda each: (each.entry.name, not each.ours, each.distribution)):
+        reason = claim.reason or _refusal(claim, found, allowed, disabled) or _mistrusted(claim, believed)
+        plugins.append(_plugin(claim, reason) if reason else _load(claim, timeout_s, examine=examine))
     return _without_rivals(plugins)
 
 
@@ -78,7 +70,7 @@ def unknown_names(
         *(
             problem("plugin-allow-unknown", name=name, nearest=likely(name, found))
             for name in allow
-            if _normal(name) not in found
+            if normal(name) not in found
         ),
         *(
             problem("plugin-disable-unknown", name=name, nearest=likely(name, ids))
@@ -88,58 +80,17 @@ def unknown_names(
     )
 
 
-def _normal(name: str) -> str:
-    return re.sub(r"[-_.]+", "-", name).lower()
+def _mistrusted(claim: Claim, trust: Trust) -> Problem | None:
+    """Return why a claim is not believed, as far as no bundle has said so already."""
+    if claim.ours or claim.bundle is not None:
+        return None
+    return trust.refusal_of_unsigned(claim.distribution, claim.version)
 
 
-def _claims() -> Iterator[_Claim]:
-    seen: set[str] = set()
-    for each in distributions():
-        name, version = _identity(each)
-        if not name or name in seen:  # an older copy further down the path is not what gets imported
-            continue
-        seen.add(name)
-        try:
-            entries = [entry for entry in each.entry_points if entry.group == GROUP]
-        except Exception:  # noqa: BLE001  # one damaged file must not hide all plugins
-            # Whether it brings plugins can't be read any more; better told than missed.
-            entry = EntryPoint(name, "", GROUP)
-            yield _Claim(entry, name, version, reason=problem("plugin-entry-points-bad", distribution=name))
-            continue
-        for entry in entries:
-            yield _Claim(entry, name, version)
-
-
-def _identity(found: Distribution) -> tuple[str, str]:
-    try:
-        told = found.metadata  # read from its file at each access
-        return _normal(told["Name"] or ""), told["Version"] or "—"
-    except Exception:  # noqa: BLE001  # leftovers of an interrupted installation
-        return "", ""
-
-
-def _read(claim: _Claim) -> _Claim:
-    if claim.reason is not None:
-        return claim
-    try:
-        file = find_manifest(claim.entry)
-        manifest = read_manifest(file)
-    except StopError as error:
-        return replace(claim, reason=error.problem)
-    if manifest.id != claim.entry.name:
-        wrong = problem(
-            "plugin-id-differs", plugin=claim.entry.name, id=manifest.id, distribution=claim.distribution
-        )
-        return replace(claim, file=file, manifest=manifest, reason=wrong)
-    return replace(claim, file=file, manifest=manifest)
-
-
-def _refusal(claim: _Claim, claims: list[_Claim], allowed: set[str], disabled: set[str]) -> Problem | None:
+def _refusal(claim: Claim, found: list[Claim], allowed: set[str], disabled: set[str]) -> Problem | None:
     name = claim.entry.name
-    others = [
-        each for each in claims if each is not claim and each.entry.name == name and each.reason is None
-    ]
-    if not claim.ours and any(each.ours for each in claims if each.entry.name == name):
+    others = [each for each in found if each is not claim and each.entry.name == name and each.reason is None]
+    if not claim.ours and any(each.ours for each in found if each.entry.name == name):
         return problem("plugin-name-taken", plugin=name, distribution=claim.distribution)
     if claim.distribution not in allowed:
         return problem("plugin-not-allowed", plugin=name, distribution=claim.distribution)
@@ -155,16 +106,14 @@ def _refusal(claim: _Claim, claims: list[_Claim], allowed: set[str], disabled: s
     return None
 
 
-def _load(claim: _Claim, timeout_s: float) -> Plugin:
+def _load(claim: Claim, timeout_s: float, *, examine: bool) -> Plugin:
     if claim.manifest is None or claim.file is None:
         raise ValueError(claim.entry.name)
-    with Boundary(claim.entry.name, timeout_s, origin=claim.file.parent) as boundary:
-        try:
-            add_plugin_texts(claim.file)
-            module = boundary.call("import", claim.entry.load)
-            given = boundary.call("register", register, claim.manifest, module, returns=Registered)
-        except StopError as error:
-            return _plugin(claim, error.problem)
+    try:
+        add_plugin_texts(claim.file)
+        given = _own(claim, timeout_s) if claim.ours else _of_others(claim, timeout_s, examine=examine)
+    except StopError as error:
+        return _plugin(claim, error.problem)
     folders, notices = _policies(claim.entry.name, given.folders)
     return replace(
         _plugin(claim, None),
@@ -172,8 +121,71 @@ def _load(claim: _Claim, timeout_s: float) -> Plugin:
         targets=given.targets,
         folders=folders,
         calendars=given.calendars,
-        notices=notices,
+        guards=given.guards,
+        notices=(
+            *notices,
+            *announced(claim.entry.name, claim.manifest.contract),
+            *unguarded(claim.entry.name, given.guards),
+        ),
     )
+
+
+def _own(claim: Claim, timeout_s: float) -> Registered:
+    with Boundary(claim.entry.name, timeout_s, origin=claim.file.parent if claim.file else None) as boundary:
+        module = boundary.call("import", claim.entry.load)
+        return boundary.call("register", register, claim.manifest, module, returns=Registered)
+
+
+def _of_others(claim: Claim, timeout_s: float, *, examine: bool) -> Registered:
+    """Return factories that start a child each; look into one now if that is asked for or cannot wait."""
+    code = _code(claim)
+    kinds = set(code.kinds)
+    bundle = claim.bundle
+
+    def factory(kind: Literal["source", "target"]) -> dict[str, Callable[..., Any]]:
+        if kind not in kinds:
+            return {}
+        make = isolation.factory(code, kind)
+        return {code.plugin: make if bundle is None else _unaltered(bundle, make)}
+
+    found = Examined()
+    if examine or kinds & {"policies", "calendars"}:
+        if bundle is not None:
+            check_files(bundle)
+        found = isolation.examine(code, timeout_s=timeout_s)
+    return Registered(
+        sources=factory("source"),
+        targets=factory("target"),
+        folders=found.folders,
+        calendars=found.calendars,
+        guards=found.guards,
+    )
+
+
+def _code(claim: Claim) -> Code:
+    manifest, file = claim.manifest, claim.file
+    if manifest is None or file is None:
+        raise ValueError(claim.entry.name)
+    return Code(
+        plugin=manifest.id,
+        module=claim.entry.value,
+        origin=file.parent,
+        kinds=manifest.kind,
+        search=() if claim.bundle is None else (claim.bundle.site,),
+        closed=claim.bundle is not None,
+        hosts=manifest.allowed_hosts,
+        writes=tuple(name for name, option in manifest.options.items() if option.access == "write"),
+    )
+
+
+def _unaltered(bundle: Installed, make: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a factory that looks at every file of a bundle before anything of it runs."""
+
+    def made(context: AdapterContext, limits: Limits | None = None) -> Any:
+        check_files(bundle)
+        return make(context, limits)
+
+    return made
 
 
 def _policies(plugin: str, given: tuple[Path, ...]) -> tuple[Mapping[str, Path], tuple[Problem, ...]]:
@@ -226,7 +238,7 @@ def _keep(plugin: Plugin, brought: str, holders: Mapping[str, list[Plugin]]) -> 
     return replace(plugin, notices=(*plugin.notices, *notices), **changed)
 
 
-def _plugin(claim: _Claim, reason: Problem | None) -> Plugin:
+def _plugin(claim: Claim, reason: Problem | None) -> Plugin:
     manifest = claim.manifest
     return Plugin(
         id=claim.entry.name,
@@ -244,4 +256,13 @@ def _plugin(claim: _Claim, reason: Problem | None) -> Plugin:
         enabled=reason is None,
         reason=reason,
         origin=claim.file.parent if claim.file else None,
+        isolation="none" if claim.ours else "process",
+        signature=_signature(claim, reason),
+        publisher="" if claim.bundle is None else claim.bundle.publisher,
     )
+
+
+def _signature(claim: Claim, reason: Problem | None) -> Signature:
+    if claim.bundle is None:
+        return "built-in" if claim.ours else "unsigned"
+    return "refused" if reason is not None and reason.code in REFUSALS else "signed"

@@ -42,27 +42,35 @@ class Manifest(BaseModel):
     options: Mapping[str, Option] = Field(default_factory=dict)
 
 
-def find_manifest(entry: EntryPoint) -> Path:
+def find_manifest(entry: EntryPoint, site: Path | None = None) -> Path:
     """Return where an entry point's manifest is, without importing any of its code.
 
     Only the top-level name is looked up, which imports nothing; from there on folders are walked.
+
+    Args:
+        entry: the entry point.
+        site: the folder its code is in; where Python would find it when not given.
 
     Raises:
         StopError: the package or its manifest is not there.
     """
     top, *inner = entry.module.split(".")
+    for place in _places(entry, top) if site is None else [str(site / top)]:
+        folder = Path(place, *inner)
+        beside = folder.parent if (inner or site) and folder.with_suffix(".py").is_file() else folder
+        if (beside / MANIFEST).is_file():
+            return beside / MANIFEST
+    raise StopError("plugin-manifest-missing", plugin=entry.name, module=entry.module, name=MANIFEST)
+
+
+def _places(entry: EntryPoint, top: str) -> Iterable[str]:
     try:
         spec = importlib.util.find_spec(top)
     except (ImportError, ValueError, AttributeError):
         spec = None
     if spec is None or spec.submodule_search_locations is None:
         raise StopError("plugin-package-missing", plugin=entry.name, module=entry.module)
-    for place in spec.submodule_search_locations:
-        folder = Path(place, *inner)
-        beside = folder.parent if inner and folder.with_suffix(".py").is_file() else folder
-        if (beside / MANIFEST).is_file():
-            return beside / MANIFEST
-    raise StopError("plugin-manifest-missing", plugin=entry.name, module=entry.module, name=MANIFEST)
+    return spec.submodule_search_locations
 
 
 def read_manifest(file: Path) -> Manifest:

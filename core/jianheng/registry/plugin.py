@@ -3,12 +3,16 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 from jianheng.config.faults import nearest
 from jianheng.config.options import Option
 from jianheng.contract import SourceFactory, TargetFactory
 from jianheng.errors import Problem, StopError
 from jianheng.registry.manifest import Kind
+
+Isolation = Literal["none", "process"]
+Signature = Literal["built-in", "signed", "unsigned", "refused"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +27,11 @@ class Plugin:
         notices: single things it brought that were set aside, such as a broken policy folder.
         folders: the policy packs it brings, by policy id.
         calendars: the files of the working calendars it brings, by name.
+        isolation: where its code runs: with ours, or in a process of its own.
+        signature: who vouches for it: we ourselves, a publisher that the deployment trusts, nobody, or somebody
+            or something that the deployment does not trust.
+        publisher: the name the deployment knows that publisher by.
+        guards: what guards its process on this machine (docs/isolation.md); empty while it was not looked at.
     """
 
     id: str
@@ -45,6 +54,10 @@ class Plugin:
     targets: Mapping[str, TargetFactory] = field(default_factory=dict, repr=False, compare=False)
     folders: Mapping[str, Path] = field(default_factory=dict, repr=False)
     calendars: Mapping[str, Path] = field(default_factory=dict, repr=False)
+    isolation: Isolation = "process"
+    signature: Signature = "unsigned"
+    publisher: str = ""
+    guards: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

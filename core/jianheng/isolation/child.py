@@ -1,0 +1,224 @@
+"""The child: loads one plugin under guard and does what the host asks, one call after another.
+
+Only what a vendor sees of Jianheng is imported here. Calls run on the main thread; a second thread reads the pipe,
+so that the answer to a question (a pseudonym) can come while a call runs, and so that the end of the host ends this.
+"""
+
+import contextlib
+import faulthandler
+import importlib.metadata
+import os
+import queue
+import signal
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any
+
+from jianheng.contract import AdapterContext, Secret, Source, Target
+from jianheng.isolation import batches, failures, guard, kernel, wire
+from jianheng.isolation.values import decode, encode
+
+GROUP = "jianheng"
+OFFERS = ("count", "keys", "read_range")
+_MOST_REPORTS = 200
+_KEPT_NAMES = 100_000
+_END = object()
+
+
+class Pipe:
+    """The two ends towards the host."""
+
+    def __init__(self, read: int, write: int, limits: Mapping[str, int]) -> None:
+        self._read, self._write = read, write
+        self._limits = (limits["control_bytes"], limits["message_bytes"])
+        self._lock = threading.Lock()
+        self._asked: dict[int, queue.SimpleQueue[Mapping[str, Any]]] = {}
+        self._number = 0
+        self.calls: queue.SimpleQueue[Mapping[str, Any]] = queue.SimpleQueue()
+
+    def start(self) -> None:
+        """Begin to read."""
+        threading.Thread(target=self._listen, name="host", daemon=True).start()
+
+    def send(self, message: Mapping[str, Any], payload: Any = b"") -> None:
+        """Send a message; without a host there is nothing left to do."""
+        try:
+            with self._lock:
+                wire.send(self._write, message, payload, limits=self._limits)
+        except BrokenPipeError:
+            os._exit(0)
+
+    def ask(self, message: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Send a question and wait for its answer, on whichever thread."""
+        answer: queue.SimpleQueue[Mapping[str, Any]] = queue.SimpleQueue()
+        with self._lock:
+            self._number += 1
+            number = self._number
+            self._asked[number] = answer
+        self.send({**message, "ask": number})
+        return answer.get()
+
+    def _listen(self) -> None:
+        while True:
+            try:
+                message, _ = wire.receive(self._read, limits=self._limits)
+            except (wire.WireError, OSError):
+                self.calls.put({"op": "end"})
+                return
+            if "answer" in message:
+                with self._lock:
+                    waiting = self._asked.pop(message["answer"], None)
+                if waiting is not None:
+                    waiting.put(message)
+            else:
+                self.calls.put(message)
+
+
+class ChildLog:
+    """The log of an adapter: each line goes to the host, which writes and redacts it."""
+
+    def __init__(self, pipe: Pipe, fields: Mapping[str, Any] | None = None) -> None:
+        self._pipe, self._fields = pipe, dict(fields or {})
+
+    def bind(self, **fields: Any) -> "ChildLog":
+        """Return a log that carries more fields."""
+        return ChildLog(self._pipe, {**self._fields, **fields})
+
+    def debug(self, event: str, **fields: Any) -> None:
+        """Say something only a developer wants to know."""
+        self._say("debug", event, fields)
+
+    def info(self, event: str, **fields: Any) -> None:
+        """Say what happened."""
+        self._say("info", event, fields)
+
+    def warning(self, event: str, **fields: Any) -> None:
+        """Say what someone should look at."""
+        self._say("warning", event, fields)
+
+    error = exception = critical = warning
+
+    def _say(self, level: str, event: str, fields: Mapping[str, Any]) -> None:
+        told = {"level": level, "event": str(event), "fields": encode({**self._fields, **fields})}
+        with contextlib.suppress(wire.OversizeError):
+            self._pipe.send({"log": told})
+
+
+class Worker:
+    """What one child holds: the plugin, what it opened, and the readings under way."""
+
+    def __init__(self, pipe: Pipe) -> None:
+        self._pipe = pipe
+        self._module: Any = None
+        self._given: Any = None
+        self._adapter: Any = None
+        self._context: AdapterContext | None = None
+        self._under_way: dict[int, Iterator[Any]] = {}
+        self._names: dict[str, str] = {}
+
+    def load(self, name: str, value: str) -> dict[str, Any]:
+        """Import the plugin."""
+        self._module = importlib.metadata.EntryPoint(name, value, GROUP).load()
+        return {}
+
+    def register(self, plugin: str, kinds: list[str]) -> dict[str, Any]:
+        """Take what its hooks give, checked as in process."""
+        from jianheng.isolation.hooks import Registered, register
+
+        given: Registered = register(plugin, kinds, self._module)
+        self._given = given
+        calendars = {name: str(file) for name, file in given.calendars.items()}
+        return {"folders": [str(each) for each in given.folders], "calendars": calendars}
+
+    def open(self, kind: str, plugin: str, context: Mapping[str, Any]) -> dict[str, Any]:
+        """Make the adapter."""
+        self._context = AdapterContext(
+            office=context["office"],
+            name=context["name"],
+            options=decode(context["options"]),
+            secrets={name: Secret(value) for name, value in context["secrets"].items()},
+            units=decode(context["units"]),
+            log=ChildLog(self._pipe),
+            pseudonym=self._pseudonym,
+        )
+        made = (self._given.sources if kind == "source" else self._given.targets)[plugin](self._context)
+        if not isinstance(made, Source if kind == "source" else Target):
+            return {"wrong": type(made).__name__}
+        self._adapter = made
+        return {"offers": [name for name in OFFERS if callable(getattr(made, name, None))]}
+
+    def call(self, method: str, args: Any) -> dict[str, Any]:
+        """Call a method and return what it returns."""
+        return {"value": encode(getattr(self._adapter, method)(*decode(args)))}
+
+    def begin(self, reading: int, method: str, args: Any) -> dict[str, Any]:
+        """Call a method that yields; its items are asked for one by one."""
+        made = getattr(self._adapter, method)(*decode(args))
+        if not isinstance(made, Iterable):
+            return {"wrong": type(made).__name__}
+        self._under_way[reading] = iter(made)
+        return {}
+
+    def next(self, reading: int) -> tuple[dict[str, Any], Any]:
+        """Return the next item of a reading, or that there is none."""
+        item = next(self._under_way[reading], _END)
+        return ({"done": True}, b"") if item is _END else batches.pack(item)
+
+    def leave(self, reading: int) -> dict[str, Any]:
+        """End a reading before its end."""
+        close = getattr(self._under_way.pop(reading, None), "close", None)
+        if close is not None:
+            close()
+        return {}
+
+    def _pseudonym(self, name: str) -> str:
+        if not isinstance(name, str):
+            raise TypeError("name")
+        if name not in self._names:
+            told = self._pipe.ask({"pseudonym": name})
+            if "error" in told:
+                raise failures.unpack(told["error"])
+            if len(self._names) >= _KEPT_NAMES:
+                self._names.clear()
+            self._names[name] = told["value"]
+        return self._names[name]
+
+
+def serve(read: int, write: int) -> None:
+    """Take the host's orders from one pipe until it ends, and answer on the other."""
+    faulthandler.enable()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the host's to deal with
+    start, _ = wire.receive(read, limits=(1 << 20, 0))
+    pipe = Pipe(read, write, start["limits"])
+    kernel.limit(start["limits"], start["parent"])
+    reads = [*kernel.SYSTEM, *start["reads"]]
+    guards = kernel.confine(start["reads"], start["writes"], network=bool(start["hosts"]))
+    guard.install(guard.Hosts(start["hosts"]), reads, start["writes"], _reporter(pipe))
+    pipe.start()
+    pipe.send({"ready": True, "guards": ["audit", *guards]})
+    worker = Worker(pipe)
+    does: Mapping[str, Callable[..., Any]] = {
+        name: getattr(worker, name) for name in ("load", "register", "open", "call", "begin", "next", "leave")
+    }
+    while (message := pipe.calls.get())["op"] != "end":
+        number = message["id"]
+        try:
+            done = does[message["op"]](**message["args"])
+            told, payload = done if isinstance(done, tuple) else (done, b"")
+            pipe.send({"id": number, "ok": told}, payload)
+            del done, payload
+        except wire.OversizeError as error:
+            pipe.send({"id": number, "large": [error.size, error.limit]})
+        except BaseException as error:  # noqa: BLE001  # SystemExit and KeyboardInterrupt of an adapter too
+            pipe.send({"id": number, "error": failures.pack(error)})
+
+
+def _reporter(pipe: Pipe) -> Callable[[str], None]:
+    left = [_MOST_REPORTS]
+
+    def report(what: str) -> None:
+        left[0] -= 1
+        if left[0] >= 0:
+            pipe.send({"blocked": what[:500]})
+
+    return report

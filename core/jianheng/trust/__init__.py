@@ -1,0 +1,1 @@
+"""Who may be believed: signed bundles of plugins, publishers, revocations. All offline."""

@@ -109,7 +109,12 @@ class ArchiveSource:
                 # The volume that gave the cursor comes again for as long as it exists.
                 if since is not None and not (page.items or before or self._page(client, None, 1).items):
                     raise EmptiedError
-                yield Batch(self._rows(make, described, fresh), format_cursor(safe))
+                rows = self._rows(make, described, fresh)
+                if len(rows) == len(fresh):
+                    yield Batch(rows, format_cursor(safe))
+                else:  # another unit's volume may have given the cursor: of ours none need come again
+                    yield Batch(rows)
+                    yield Batch((), format_cursor(safe))
                 if not page.more:
                     return
                 last = moments[-1] if moments and ordered else None

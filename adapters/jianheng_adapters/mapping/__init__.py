@@ -8,8 +8,9 @@ from pathlib import Path
 
 from jianheng.messages import add_texts
 from jianheng_adapters.mapping.cursor import advance, format_cursor, parse_cursor, parse_moment
+from jianheng_adapters.mapping.expression import Expression
 from jianheng_adapters.mapping.load import load_mapping
-from jianheng_adapters.mapping.model import Expression, Join, MappingFile, StreamMapping
+from jianheng_adapters.mapping.model import Join, MappingFile, StreamMapping
 from jianheng_adapters.mapping.rows import RowMaker, row_maker
 
 # The mapping is no plugin of its own, so nobody else would bring its words.

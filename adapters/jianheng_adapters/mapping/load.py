@@ -4,7 +4,7 @@ import difflib
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_origin
 from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, ValidationError
@@ -12,18 +12,9 @@ from pydantic import BaseModel, ValidationError
 from jianheng.errors import FaultsError, Problem, StopError, problem
 from jianheng.facts.entities import ENTITIES
 from jianheng.messages import text
-from jianheng_adapters.mapping.model import (
-    CASE_STREAM,
-    Ancestors,
-    Deleted,
-    Expression,
-    Format,
-    Join,
-    MappingFile,
-    Normalise,
-    Placement,
-    StreamMapping,
-)
+from jianheng_adapters.mapping.expression import Expression
+from jianheng_adapters.mapping.model import MappingFile, Placement, StreamMapping
+from jianheng_adapters.mapping.placing import check_placing
 from jianheng_adapters.mapping.privacy import find_exposed
 from jianheng_adapters.mapping.shapes import apply_shapes, find_unknown_shapes
 
@@ -128,26 +119,27 @@ def nearest(name: str, known: Iterable[str]) -> str:
     return by_lower[found[0]] if found else "-"
 
 
-def _model_at(path: tuple[Any, ...]) -> type[BaseModel] | None:  # noqa: PLR0911 -- one answer a place
+def _model_at(path: tuple[Any, ...]) -> type[BaseModel] | None:
     """The model whose keys stand at a place of the file."""
-    match path:
-        case ():
-            return MappingFile
-        case ("normalise",):
-            return Normalise
-        case ("format",):
-            return Format
-        case ("streams", _):
-            return StreamMapping
-        case ("streams", _, "deleted") | ("streams", _, "join", _, "deleted"):
-            return Deleted
-        case ("streams", _, "ancestors"):
-            return Ancestors
-        case ("streams", _, "join", _):
-            return Join
-        case ("streams", _, "columns" | "attributes", _, *_):
-            return Expression
-    return None
+    here: Any = MappingFile
+    for part in path:
+        if isinstance(here, type) and issubclass(here, BaseModel):
+            fields = {field.alias or name: field for name, field in here.model_fields.items()}
+            here = _told_type(fields[part].annotation) if part in fields else None
+        elif here is not None and not isinstance(here, type):
+            here = _told_type(get_args(here)[0 if isinstance(part, int) else -1])
+        if here is None:
+            return None
+    return here if isinstance(here, type) and issubclass(here, BaseModel) else None
+
+
+def _told_type(annotation: Any) -> Any:
+    """What is inside: of a choice the table or the list, and None where only plain values may stand."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    if get_origin(annotation) in (dict, tuple):
+        return annotation
+    return next((told for each in get_args(annotation) if (told := _told_type(each)) is not None), None)
 
 
 def _translate(error: ValidationError, file: str) -> Iterator[Problem]:
@@ -180,40 +172,7 @@ def _check(
         yield from _check_columns(name, stream, file)
         yield from _check_values(name, stream, mapping, file)
         yield from find_exposed(name, stream, allow_sensitive, file)
-        if placement == "table" and stream.table is None:
-            yield problem("mapping-key-missing", file=file, path=f"streams.{name}.table", key="table")
-        if placement != "sheet" and stream.mode == "cursor" and stream.cursor is None:
-            yield problem("mapping-key-missing", file=file, path=f"streams.{name}.cursor", key="cursor")
-        if placement == "sheet" and stream.mode != "snapshot":
-            yield problem(
-                "mapping-value-wrong",
-                file=file,
-                path=f"streams.{name}.mode",
-                given=stream.mode,
-                wanted="snapshot",
-            )
-        if stream.via_case is not None and CASE_STREAM not in mapping.streams:
-            yield problem("mapping-case-stream", file=file, stream=name)
-        if stream.part_of is not None:
-            yield from _check_part(mapping, name, stream, file)
-        if stream.categories and stream.via_case is None:
-            yield problem("mapping-key-missing", file=file, path=f"streams.{name}.via_case", key="via_case")
-
-
-def _check_part(mapping: MappingFile, name: str, stream: StreamMapping, file: str) -> Iterator[Problem]:
-    """The parts of a stream are one to core: one kind of record, read in one way."""
-    first = next(each for each in mapping.streams.values() if each.part_of == stream.part_of)
-    for key, given, wanted in (
-        ("entity", stream.entity, first.entity),
-        ("mode", stream.mode, first.mode),
-    ):
-        if given != wanted:
-            yield problem(
-                "mapping-value-wrong", file=file, path=f"streams.{name}.{key}", given=given, wanted=wanted
-            )
-    if stream.part_of in mapping.streams and mapping.streams[str(stream.part_of)].part_of != stream.part_of:
-        path = f"streams.{name}.part_of"
-        yield problem("mapping-value-wrong", file=file, path=path, given=stream.part_of, wanted=name)
+        yield from check_placing(mapping, name, placement, file)
 
 
 def _check_columns(name: str, stream: StreamMapping, file: str) -> Iterator[Problem]:
@@ -245,7 +204,8 @@ def _check_columns(name: str, stream: StreamMapping, file: str) -> Iterator[Prob
 
 
 def _check_values(name: str, stream: StreamMapping, mapping: MappingFile, file: str) -> Iterator[Problem]:
-    for column, expression in (*stream.columns.items(), *stream.attributes.items()):
+    told = (*stream.columns.items(), *stream.attributes.items())
+    for column, expression in ((column, each) for column, outer in told for each in outer.everywhere()):
         path = f"streams.{name}.{column}"
         if expression.codes is not None and expression.codes not in mapping.codes:
             yield problem(

@@ -3,107 +3,35 @@
 from collections.abc import Iterator
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictStr, field_validator, model_validator
+from pydantic import Field, StrictBool, StrictStr, field_validator
 
 from jianheng.contract import Mode
+from jianheng_adapters.mapping.expression import Expression
+from jianheng_adapters.mapping.files import FixedField, Format
+from jianheng_adapters.mapping.service import Call, Request, Service
+from jianheng_adapters.mapping.value import Value
 
 CASE_STREAM = "case"
 """The stream that ``via_case`` joins to: it knows which cases are in scope."""
 
-
-class _Value(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+CursorKind = Literal["moment", "number", "text"]
 
 
-class Expression(_Value):
-    """Where one canonical column comes from. Exactly one of the first five is given.
-
-    Attributes:
-        column: one source column; ``alias.column`` for a joined table.
-        columns: several, joined to one text; null when any of them is null.
-        first_of: the first of several columns that is not null.
-        value: a constant.
-        row: the number of the row in its file.
-        join: what stands between the parts of ``columns``.
-        gaps: a missing part of ``columns`` leaves its place empty instead of making all null.
-        codes: the code table that translates the value; an unknown code becomes the entry of "*",
-            or is passed on as it is where there is none.
-        format: strptime formats to try when the text is no ISO date.
-        zone: the time zone of moments that carry none, when it isn't Asia/Shanghai.
-        month_end: a month's first day becomes its last.
-        width: digits are filled up with zeros: a spreadsheet makes 12 of 0012.
-        part: the first and the last character, from 1, of a text that holds several things.
-        optional: the file or answer may lack this column.
-    """
-
-    column: StrictStr | None = None
-    columns: "tuple[Expression, ...] | None" = None
-    first_of: tuple[StrictStr, ...] | None = None
-    value: Any = None
-    row: StrictBool = False
-    join: StrictStr = "-"
-    gaps: StrictBool = False
-    codes: StrictStr | None = None
-    format: tuple[StrictStr, ...] = ()
-    zone: StrictStr | None = None
-    month_end: StrictBool = False
-    width: int = Field(default=0, ge=0, le=20)
-    part: tuple[int, int] | None = None
-    optional: StrictBool = False
-
-    @model_validator(mode="before")
-    @classmethod
-    def _widen(cls, given: Any) -> Any:
-        """A bare name is a column, a bare list is a key of several columns."""
-        if isinstance(given, str):
-            return {"column": given}
-        if isinstance(given, list):
-            return {"columns": given}
-        if isinstance(given, dict) and isinstance(given.get("format"), str):
-            return {**given, "format": (given["format"],)}
-        return given
-
-    @model_validator(mode="after")
-    def _one_origin(self) -> "Expression":
-        if not isinstance(self.value, str | int | None):
-            raise ValueError("value")  # noqa: TRY004 -- pydantic collects ValueError
-        given = [
-            self.column is not None,
-            bool(self.columns),
-            bool(self.first_of),
-            self.value is not None,
-            self.row,
-        ]
-        if sum(given) != 1:
-            raise ValueError("column | columns | first_of | value | row")
-        if self.part is not None and not 1 <= self.part[0] <= self.part[1]:
-            raise ValueError("part")
-        return self
-
-    def sources(self) -> Iterator[str]:
-        """Yield the source columns this needs, in order."""
-        if self.column is not None:
-            yield self.column
-        yield from self.first_of or ()
-        for part in self.columns or ():
-            yield from part.sources()
-
-
-class Deleted(_Value):
+class Deleted(Value):
     """How the source says that a row is gone."""
 
     column: StrictStr
     values: tuple[StrictStr, ...] = ("Y",)
 
 
-class Ancestors(_Value):
+class Ancestors(Value):
     """A tree of units: those in scope come with everything above them."""
 
     key: StrictStr
     parent: StrictStr
 
 
-class Join(_Value):
+class Join(Value):
     """A table read beside the stream's own, one row to one row.
 
     Attributes:
@@ -124,15 +52,22 @@ class Join(_Value):
         return {name: name for name in given} if isinstance(given, list) else given
 
 
-class StreamMapping(_Value):
+class StreamMapping(Value):
     """One stream: an entity, where its rows come from, and its columns.
 
     Attributes:
         part_of: SQL: the stream that this one is a part of, with others of its entity.
-        table: SQL: the table, without suffix.
+        table: SQL: the table, without suffix. Singer: the tap's own stream.
+        sql: SQL: a SELECT instead of a table; ``:cursor`` and ``:units`` are filled in.
         sheet: files: the sheet of a workbook.
         file: files: which files of the folder, as a glob.
+        record: XML: the element that is a record.
+        fields: fixed width: the first and the last position, from 1, of each column.
+        request: JSON over HTTP: what is asked, and where the records stand in the answer.
+        call: SOAP: which operation is called, and where the records stand in the answer.
+        each: records that lie in a list of each record: that list; the outer one is ``parent`` then.
         cursor: the column that tells when a row last changed.
+        cursor_kind: what that column holds: a moment, a number that only grows, or a text that does.
         order: what breaks ties among equal cursor values; the key's columns unless said.
         deleted: how a row says that it is gone.
         exclude: rows whose column holds one of these values aren't read.
@@ -156,24 +91,31 @@ class StreamMapping(_Value):
     may_be_empty: StrictBool = False
     part_of: StrictStr | None = None
     table: StrictStr | None = None
+    sql: StrictStr | None = None
     sheet: StrictStr | None = None
     file: StrictStr | None = None
+    record: StrictStr | None = None
+    fields: dict[StrictStr, FixedField] = Field(default_factory=dict)
+    request: Request | None = None
+    call: Call | None = None
+    each: StrictStr | None = None
     cursor: StrictStr | None = None
+    cursor_kind: CursorKind = "moment"
     order: tuple[StrictStr, ...] = ()
     deleted: Deleted | None = None
-    exclude: dict[StrictStr, tuple[StrictStr, ...]] = {}
-    only: dict[StrictStr, tuple[StrictStr, ...]] = {}
+    exclude: dict[StrictStr, tuple[StrictStr, ...]] = Field(default_factory=dict)
+    only: dict[StrictStr, tuple[StrictStr, ...]] = Field(default_factory=dict)
     only_with: tuple[StrictStr, ...] = ()
     categories: tuple[StrictStr, ...] = ()
     scope: tuple[StrictStr, ...] = ()
     via_case: StrictStr | None = None
     follow_case: StrictBool = True
     ancestors: Ancestors | None = None
-    join: dict[StrictStr, Join] = {}
+    join: dict[StrictStr, Join] = Field(default_factory=dict)
     distinct: StrictBool = False
     locator: tuple[StrictStr, ...] = ()
     columns: dict[StrictStr, Expression]
-    attributes: dict[StrictStr, Expression] = {}
+    attributes: dict[StrictStr, Expression] = Field(default_factory=dict)
 
     @field_validator("scope", mode="before")
     @classmethod
@@ -197,8 +139,15 @@ class StreamMapping(_Value):
         needed = {name for each in self.expressions() if not each.optional for name in each.sources()}
         return frozenset(self.sources()) - needed - set(self.locator)
 
+    def all_sources(self) -> tuple[str, ...]:
+        """Return every source column that reading needs: those of rows, and what chooses and orders them."""
+        # Of records inside others, the outer one says when it changed.
+        tells = self.cursor is not None and self.mode == "cursor" and self.each is None
+        cursor = (str(self.cursor),) if tells else ()
+        return tuple(dict.fromkeys((*self.sources(), *cursor, *self.scope, *self.exclude, *self.only)))
 
-class Normalise(_Value):
+
+class Normalise(Value):
     """What holds for every value of the file.
 
     Attributes:
@@ -216,15 +165,7 @@ class Normalise(_Value):
     date_formats: tuple[StrictStr, ...] = ()
 
 
-class Format(_Value):
-    """How a delimited file is written. ``auto`` reads a byte order mark, then UTF-8, then GB 18030."""
-
-    delimiter: StrictStr = Field(default=",", min_length=1, max_length=1)
-    quote: StrictStr = Field(default='"', min_length=1, max_length=1)
-    encoding: StrictStr = "auto"
-
-
-class MappingFile(_Value):
+class MappingFile(Value):
     """A whole mapping after its layers were merged.
 
     Attributes:
@@ -236,17 +177,19 @@ class MappingFile(_Value):
             every table of a stream has it, it tells what changed instead of the stream's ``cursor``.
         token_partition: SQL: the column by which rows are grouped when tokens are compared; the
             groups in which anything changed are read whole.
-        layout: how delimited files are written; ``[format]`` in the file.
+        layout: how files are written; ``[format]`` in the file.
+        service: how a web service is spoken to, JSON or SOAP.
     """
 
     table_suffix: StrictStr = ""
-    tables: dict[StrictStr, StrictStr] = {}
+    tables: dict[StrictStr, StrictStr] = Field(default_factory=dict)
     database_link: StrictStr = ""
     change_token: StrictStr = ""
     token_partition: StrictStr = ""
     normalise: Normalise = Normalise()
     layout: Format = Field(default=Format(), alias="format")
-    codes: dict[StrictStr, dict[StrictStr, Any]] = {}
+    service: Service = Service()
+    codes: dict[StrictStr, dict[StrictStr, Any]] = Field(default_factory=dict)
     streams: dict[StrictStr, StreamMapping]
 
     @field_validator("codes")
@@ -261,5 +204,6 @@ class MappingFile(_Value):
         return self.tables.get(name) or name + self.table_suffix
 
 
-Placement = Literal["table", "sheet", "field"]
-"""What an adapter reads: tables of a database, sheets or files, fields of an answer."""
+Placement = Literal["table", "query", "sheet", "drop", "field", "request", "call", "tap"]
+"""What an adapter reads: tables of a database, a table or a query of any, sheets or files, files as they are
+dropped, fields of an answer, requests, SOAP calls, streams of a Singer tap."""

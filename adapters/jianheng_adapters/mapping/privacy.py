@@ -1,7 +1,8 @@
 """Which source columns may not be mapped, and the check that nobody does."""
 
+import re
 import tomllib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from fnmatch import fnmatchcase
 from functools import cache
 from pathlib import Path
@@ -17,9 +18,14 @@ def _patterns() -> dict[str, tuple[str, ...]]:
     return {kind: tuple(each.upper() for each in patterns) for kind, patterns in lists.items()}
 
 
-def _bare(name: str, stream: StreamMapping) -> str:
+def _bare(name: str, stream: StreamMapping) -> Iterator[str]:
+    """Yield what a column is called: without the alias of a joined table, and what lies deep in a record by its last name."""
     alias, dot, column = name.partition(".")
-    return (column if dot and alias in stream.join else name).strip().upper()
+    told = (column if dot and alias in stream.join else name).strip().upper()
+    yield told
+    last = re.split(r"[./@]", told)[-1]
+    if last and last != told:
+        yield last
 
 
 def _matches(name: str, patterns: Iterable[str]) -> bool:
@@ -36,15 +42,25 @@ def find_exposed(name: str, stream: StreamMapping, allowed: Sequence[str], file:
     """Yield a problem for each sensitive column a stream reads or shows, and each name left readable."""
     spared = {each.upper() for each in allowed}
     shown = (*stream.sources(), *stream.order, *stream.exclude, *stream.only)
-    for column in dict.fromkeys(_bare(each, stream) for each in shown):
-        if is_sensitive(column) and column not in spared:
-            yield problem("mapping-sensitive-column", file=file, stream=name, column=column)
+    for column in _matching(shown, stream, spared, is_sensitive):
+        yield problem("mapping-sensitive-column", file=file, stream=name, column=column)
     entity = ENTITIES.get(stream.entity)
     hidden = {column.name for column in entity.columns if column.privacy == "party"} if entity else set()
     readable = [
         source for target, each in stream.columns.items() if target not in hidden for source in each.sources()
     ]
     readable += [source for each in stream.attributes.values() for source in each.sources()]
-    for column in dict.fromkeys(_bare(each, stream) for each in (*readable, *stream.locator, *stream.order)):
-        if _matches(column, _patterns()["party_names"]) and column not in spared:
-            yield problem("mapping-party-name", file=file, stream=name, column=column)
+    told = (*readable, *stream.locator, *stream.order)
+    names = _patterns()["party_names"]
+    for column in _matching(told, stream, spared, lambda each: _matches(each, names)):
+        yield problem("mapping-party-name", file=file, stream=name, column=column)
+
+
+def _matching(
+    names: Iterable[str], stream: StreamMapping, spared: set[str], is_meant: Callable[[str], bool]
+) -> Iterator[str]:
+    """Yield the columns that are meant by any name they have, each once; one that is spared by any is not."""
+    told = (tuple(_bare(each, stream)) for each in names)
+    yield from dict.fromkeys(
+        bares[-1] for bares in told if spared.isdisjoint(bares) and any(is_meant(each) for each in bares)
+    )

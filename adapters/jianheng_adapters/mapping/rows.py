@@ -6,7 +6,8 @@ from typing import Any
 from jianheng.contract import Row
 from jianheng.facts.entities import ENTITIES
 from jianheng.facts.entity import ColumnType, Entity
-from jianheng_adapters.mapping.model import Expression, MappingFile, StreamMapping
+from jianheng_adapters.mapping.expression import Expression, Only
+from jianheng_adapters.mapping.model import MappingFile, StreamMapping
 from jianheng_adapters.mapping.values import as_text, converter, is_blank
 
 Read = Callable[[Any, int], Any]
@@ -119,6 +120,31 @@ def _column(
 def _converted(
     expression: Expression, kind: ColumnType, mapping: MappingFile, index: Mapping[str, Any]
 ) -> Read:
+    read = _unconditional(expression, kind, mapping, index)
+    if expression.only_if is None:
+        return read
+    holds, default = _holds(expression.only_if, index), expression.default
+    return lambda record, number: read(record, number) if holds(record) else default
+
+
+def _holds(only: Only, index: Mapping[str, Any]) -> Callable[[Any], bool]:
+    if only.column not in index:
+        return lambda _record: False
+    key, values = index[only.column], frozenset(only.values)
+    return lambda record: told_text(record[key]) in values
+
+
+def told_text(value: Any) -> str:
+    """Return a value as conditions compare it: JSON and some drivers say true; a mapping, being text, says "true"."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    found = as_text(value)
+    return "" if found is None else str(found)
+
+
+def _unconditional(
+    expression: Expression, kind: ColumnType, mapping: MappingFile, index: Mapping[str, Any]
+) -> Read:
     if isinstance(expression.value, bool):
         return lambda _record, _number: expression.value
     convert = converter(kind, expression, mapping)
@@ -127,11 +153,18 @@ def _converted(
         return lambda record, _number: convert(record[key])
     if expression.first_of:
         # Each is normalised before it is looked at: a placeholder date is not a date.
-        choices = tuple(_fetch(name, index) for name in expression.first_of)
+        each = converter(kind, expression.model_copy(update={"default": None, "present": False}), mapping)
+        choices = tuple(
+            _converted(choice, kind, mapping, index)
+            if isinstance(choice, Expression)
+            else _fetch(choice, index)
+            for choice in expression.first_of
+        )
 
         def first(record: Any, number: int) -> Any:
-            found = (convert(choice(record, number)) for choice in choices)
-            return next((value for value in found if value is not None), None)
+            found = (each(choice(record, number)) for choice in choices)
+            told = next((value for value in found if value is not None), None)
+            return convert(told) if told is None or expression.present else told
 
         return first
     fetch = _origin(expression, mapping, index)
@@ -167,9 +200,7 @@ def _marked(described: StreamMapping, index: Mapping[str, Any]) -> Callable[[Any
     values = frozenset(described.deleted.values)
 
     def gone(record: Any, _number: int) -> bool:
-        found = record[key]
-        # JSON and some drivers say true; a mapping, being text, says "true"
-        return (str(found).lower() if isinstance(found, bool) else as_text(found)) in values
+        return told_text(record[key]) in values
 
     return gone
 

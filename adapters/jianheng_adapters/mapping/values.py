@@ -7,14 +7,16 @@ quarantine the row and show the value.
 import calendar
 import datetime as dt
 import math
+import re
 from collections.abc import Callable, Mapping, Sequence
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from jianheng.facts.entity import ColumnType
 from jianheng.facts.time import wall_time
-from jianheng_adapters.mapping.model import Expression, MappingFile, Normalise
+from jianheng_adapters.mapping.expression import Expression
+from jianheng_adapters.mapping.model import MappingFile, Normalise
 
 Convert = Callable[[Any], Any]
 
@@ -69,6 +71,31 @@ def _cut(text: Convert, part: tuple[int, int]) -> Convert:
     return cut
 
 
+def _extracted(text: Convert, pattern: str) -> Convert:
+    wanted = re.compile(pattern)
+
+    def extract(value: Any) -> Any:
+        found = text(value)
+        if not isinstance(found, str):
+            return found
+        matched = wanted.search(found)
+        return None if matched is None else (matched[1] if wanted.groups else matched[0]) or None
+
+    return extract
+
+
+def _multiplied(text: Convert, times: Decimal) -> Convert:
+    def multiply(value: Any) -> Any:
+        found = text(value)
+        try:
+            told = Decimal(str(found)) if found is not None and not isinstance(found, bool) else None
+        except InvalidOperation:
+            return found  # core says that it is no number
+        return found if told is None or not told.is_finite() else told * times
+
+    return multiply
+
+
 ANYTHING_ELSE = "*"
 """The entry of a code table for codes that it does not list."""
 
@@ -106,25 +133,46 @@ def _parse(text: str, formats: Sequence[str]) -> dt.datetime | None:
     return None
 
 
+COUNTED = {"epoch": (dt.datetime(1970, 1, 1, tzinfo=dt.UTC), 1.0)}
+COUNTED["epoch_ms"] = (COUNTED["epoch"][0], 0.001)
+COUNTED["excel"] = (dt.datetime(1899, 12, 30), 86400.0)  # noqa: DTZ001 -- the days of a spreadsheet are wall time
+"""Formats of numbers: from when they count, and the seconds of each."""
+
+
+def _counted(value: Any, formats: Sequence[str]) -> dt.datetime | None:
+    """Return the moment a number counts up to, if it is one and a format says so."""
+    told = next((each for each in formats if each in COUNTED), None) if formats else None
+    if told is None or value is None or isinstance(value, bool | dt.date):
+        return None
+    start, seconds = COUNTED[told]
+    try:
+        return start + dt.timedelta(seconds=float(value) * seconds)
+    except (TypeError, ValueError, OverflowError):
+        return None
+
+
+def moment_of(value: Any, formats: Sequence[str] = ()) -> Any:
+    """Return the moment that a value tells; what tells none as it is, blank text as nothing."""
+    counted = _counted(value, formats)
+    if counted is not None:
+        return counted
+    if isinstance(value, str):
+        text = value.strip()
+        return (_parse(text, formats) or text) if text else None
+    if isinstance(value, dt.date) and not isinstance(value, dt.datetime):
+        return dt.datetime(value.year, value.month, value.day)  # noqa: DTZ001 -- wall time
+    return value
+
+
 def _when(kind: ColumnType, expression: Expression, normalise: Normalise) -> Convert:
     formats = (*expression.format, *normalise.date_formats)
     nothing = frozenset(normalise.null_dates)
     zone = ZoneInfo(expression.zone) if expression.zone else None
 
     def place(value: Any) -> Any:
-        if isinstance(value, str):
-            text = value.strip()
-            if not text:
-                return None
-            moment = _parse(text, formats)
-            if moment is None:
-                return None if text in nothing else text
-        elif isinstance(value, dt.datetime):
-            moment = value
-        elif isinstance(value, dt.date):
-            moment = dt.datetime(value.year, value.month, value.day)  # noqa: DTZ001 -- wall time
-        else:
-            return value
+        moment = moment_of(value, formats)
+        if not isinstance(moment, dt.datetime):
+            return None if isinstance(moment, str) and moment in nothing else moment
         if zone is not None and moment.tzinfo is None:
             moment = moment.replace(tzinfo=zone)
         moment = wall_time(moment)
@@ -139,15 +187,37 @@ def _when(kind: ColumnType, expression: Expression, normalise: Normalise) -> Con
 
 def converter(kind: ColumnType, expression: Expression, mapping: MappingFile) -> Convert:
     """Return how a source value becomes a value of a canonical column of this type."""
+    convert = _plain(kind, expression, mapping)
+    if expression.present:
+        nothing = frozenset(mapping.normalise.null_dates)
+        return lambda value: not is_blank(value, nothing)
+    if expression.default is None:
+        return convert
+    default = expression.default
+
+    def filled(value: Any) -> Any:
+        found = convert(value)
+        return default if found is None else found
+
+    return filled
+
+
+def _plain(kind: ColumnType, expression: Expression, mapping: MappingFile) -> Convert:
     text: Convert = as_text if mapping.normalise.strip else _kept
+    if expression.extract is not None:
+        text = _extracted(text, expression.extract)
     if expression.width:
         text = _filled(text, expression.width)
     if expression.part is not None:
         text = _cut(text, expression.part)
     if expression.codes is not None:
         return _translator(mapping.codes[expression.codes], text)
+    if expression.times is not None:
+        return _multiplied(text, expression.times)
     if kind in ("date", "datetime"):
-        return _when(kind, expression, mapping.normalise)
+        when = _when(kind, expression, mapping.normalise)
+        cuts = expression.part is not None or expression.extract is not None
+        return (lambda value: when(text(value))) if cuts else when
     if kind == "boolean":
         return _yes_no(mapping.normalise)
     if kind in ("text", "code"):

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from jianheng.errors import StopError
-from jianheng_adapters.mapping.model import Format
+from jianheng_adapters.mapping.files import Format
 from jianheng_adapters.table_file.files import check_size
 
 _MARKS = (
@@ -27,15 +27,13 @@ def read_delimited(file: Path, layout: Format, max_bytes: int) -> Iterator[tuple
     check_size(file, max_bytes)
     line = 0
     try:
-        encoding = _detect(file) if layout.encoding == "auto" else codecs.lookup(layout.encoding).name
+        encoding = encoding_of(file, layout)
         with file.open(encoding=encoding, newline="") as opened:
             rows = csv.reader(opened, delimiter=layout.delimiter, quotechar=layout.quote, strict=True)
             for row in rows:
                 line = rows.line_num
                 if any(cell.strip() for cell in row):
                     yield line, row
-    except LookupError:
-        raise StopError("table-encoding-unknown", encoding=layout.encoding) from None
     except UnicodeError:
         raise StopError(
             "table-encoding-wrong", path=str(file), encoding=layout.encoding, line=line + 1
@@ -46,7 +44,21 @@ def read_delimited(file: Path, layout: Format, max_bytes: int) -> Iterator[tuple
         raise StopError("table-file-unreadable", path=str(file), reason=type(error).__name__) from None
 
 
-def _detect(file: Path) -> str:
+def encoding_of(file: Path, layout: Format) -> str:
+    """Return the encoding of a file: the one that is said, or what its bytes tell.
+
+    Raises:
+        StopError: nobody knows an encoding by that name.
+    """
+    if layout.encoding == "auto":
+        return detect_encoding(file)
+    try:
+        return codecs.lookup(layout.encoding).name
+    except LookupError:
+        raise StopError("table-encoding-unknown", encoding=layout.encoding) from None
+
+
+def detect_encoding(file: Path) -> str:
     """The encoding by its mark; else UTF-8 if all of it is, else what Chinese Excel writes."""
     decoder = codecs.getincrementaldecoder("utf-8")()
     with file.open("rb") as opened:

@@ -12,8 +12,10 @@ import sqlalchemy as sa
 
 from jianheng.contract import AdapterContext, Batch, Finding, LiveCount, Row, Stream
 from jianheng.errors import EmptiedError, FaultsError, JianhengError, Problem, StopError, problem
+from jianheng.facts.entities import ENTITIES
 from jianheng.messages import text
 from jianheng_adapters.mapping import (
+    MappingFile,
     RowMaker,
     advance,
     format_cursor,
@@ -24,8 +26,17 @@ from jianheng_adapters.mapping import (
 from jianheng_adapters.unified_case_sql import marks
 from jianheng_adapters.unified_case_sql.connection import make_engine, reading
 from jianheng_adapters.unified_case_sql.groups import format_parts, groups, parse_parts
+from jianheng_adapters.unified_case_sql.keys import only_key, pages
 from jianheng_adapters.unified_case_sql.live import live_counts
 from jianheng_adapters.unified_case_sql.schema import Catalogue, Place, find_missing, places
+from jianheng_adapters.unified_case_sql.spans import (
+    Span,
+    business_time,
+    format_place,
+    in_span,
+    parse_place,
+    within,
+)
 from jianheng_adapters.unified_case_sql.statements import Statement, build, count, read_parents
 
 _FOLDER = Path(__file__).with_name("mappings")
@@ -45,13 +56,16 @@ SHIPPED = tuple(
 """System 1.x, one file a theme."""
 VERSIONS = {1: SHIPPED, 2: (*SHIPPED, _FOLDER / "ucs-2.toml")}
 """What each version is read by: 2.0 is what differs from 1.x, laid over it."""
+_READ = "read"
+"""Stands for the cursor of a part whose span was read to its end."""
 _DEEPEST = 10  # units above a unit; more means that the tree bites its own tail
 
 
 @dataclass(frozen=True, slots=True)
 class _Reading:
-    """One stream made ready: its statement and what makes rows of its records."""
+    """One stream made ready: its tables, its statement, and what makes rows of its records."""
 
+    places: Mapping[str, Place]
     statement: Statement
     make: RowMaker
 
@@ -154,6 +168,7 @@ class UnifiedCaseSource:
         emptied, anything = [], False
         size = int(self._context.options.get("batch_size") or 5000)
         waiting: list[Row] = []  # most parts have little to tell: together they make a batch
+        tokens = False
         for name in parts:
             try:
                 for batch in self._read_part(connection, catalogue, name, cursors.get(name)):
@@ -161,15 +176,16 @@ class UnifiedCaseSource:
                     anything = anything or bool(batch.rows)
                     if batch.cursor is not None:
                         cursors[name] = batch.cursor
+                        tokens = tokens or not batch.rows  # of a part by itself: its rows need not come again
                     if len(waiting) >= size:
-                        yield Batch(waiting, format_parts(cursors))
+                        yield from _together(waiting, cursors, tokens)
                         waiting = []
             except EmptiedError:
                 emptied.append(name)
             except FaultsError as error:
                 faults += error.problems
-        if waiting:
-            yield Batch(waiting, format_parts(cursors))
+        if waiting or tokens:
+            yield from _together(waiting, cursors, tokens)
         if faults:
             raise FaultsError(faults)
         if emptied and not anything and len(emptied) == len(cursors):
@@ -188,6 +204,50 @@ class UnifiedCaseSource:
         """Whether a part's table is there and holds no row at all, of any unit."""
         table = catalogue.find(self._mapping.table_name(self._mapping.streams[name].table or ""))
         return table is not None and connection.execute(catalogue.first(table)).first() is None
+
+    def keys(self, stream: str) -> Iterator[Sequence[str]]:
+        """Yield the keys of the live rows of a stream in scope, without reading the rows."""
+        size = int(self._context.options.get("batch_size") or 5000)
+        with self._reading() as connection:
+            yield from pages(self._keys(connection, stream), size)
+
+    def _keys(self, connection: sa.Connection, stream: str) -> Iterator[str]:
+        catalogue = self._catalogue(connection)
+        for name in self._parts(stream):
+            mapping = only_key(self._mapping, name)
+            made = self._prepare(connection, catalogue, name, mapping)
+            key = ENTITIES[mapping.streams[name].entity].key.name
+            for records in self._partitions(connection, made.statement.rows):
+                rows = made.rows(records)
+                yield from (str(row[key]) for row in rows if row[key] is not None and not row["_deleted"])
+
+    def read_range(self, stream: str, start: dt.date, end: dt.date, cursor: str | None) -> Iterator[Batch]:
+        """Yield the rows of a stream whose business time lies in ``[start, end)``; what has none comes whole."""
+        parts = self._parts(stream)
+        reached = parse_parts(cursor, stream=stream)
+        with self._reading() as connection:
+            catalogue = self._catalogue(connection)
+            for name in parts:
+                if reached.get(name) == _READ:
+                    continue
+                for batch in self._read_span(connection, catalogue, name, (start, end), reached.get(name)):
+                    if batch.cursor is not None:
+                        reached[name] = batch.cursor
+                    yield Batch(batch.rows, format_parts(reached))
+                reached[name] = _READ
+                yield Batch((), format_parts(reached))
+
+    def _read_span(
+        self, connection: sa.Connection, catalogue: Catalogue, name: str, span: Span, cursor: str | None
+    ) -> Iterator[Batch]:
+        made, stream = self._prepare(connection, catalogue, name), self._mapping.streams[name]
+        width = len(made.statement.order)
+        after = parse_place(cursor, width, stream=name)
+        found = in_span(made.statement, stream, made.places, span, after)
+        column = business_time(stream)
+        for records in self._partitions(connection, found):
+            rows = [row for row in made.rows(records) if within(row, column, span)]
+            yield Batch(rows, format_place(records[-1], width))
 
     def count(self, stream: str) -> Iterable[LiveCount]:
         """Count the live rows of a stream by unit and year of intake, in the database itself."""
@@ -211,28 +271,43 @@ class UnifiedCaseSource:
     def _catalogue(self, connection: sa.Connection) -> Catalogue:
         return Catalogue(connection, self._context.options.get("schema"), self._mapping.database_link)
 
-    def _prepare(self, connection: sa.Connection, catalogue: Catalogue, name: str) -> _Reading:
-        statement = self._statement(connection, catalogue, name)
+    def _prepare(
+        self,
+        connection: sa.Connection,
+        catalogue: Catalogue,
+        name: str,
+        mapping: MappingFile | None = None,
+    ) -> _Reading:
+        told = mapping or self._mapping
+        found = places(catalogue, told, name)
+        statement = self._build(connection, found, name, told)
         make = row_maker(
-            self._mapping,
+            told,
             name,
             statement.index,
-            place=self._mapping.table_name(self._mapping.streams[name].table or ""),
+            place=told.table_name(told.streams[name].table or ""),
             pseudonym=self._context.pseudonym,
         )
-        return _Reading(statement, make)
+        return _Reading(found, statement, make)
 
     def _statement(self, connection: sa.Connection, catalogue: Catalogue, name: str) -> Statement:
         return self._build(connection, places(catalogue, self._mapping, name), name)
 
-    def _build(self, connection: sa.Connection, found: Mapping[str, Place], name: str) -> Statement:
-        stream = self._mapping.streams[name]
+    def _build(
+        self,
+        connection: sa.Connection,
+        found: Mapping[str, Place],
+        name: str,
+        mapping: MappingFile | None = None,
+    ) -> Statement:
+        told = mapping or self._mapping
+        stream = told.streams[name]
         units = tuple(self._context.units)
         if stream.ancestors:
             units = _with_ancestors(
                 connection, found[""], stream.ancestors.key, stream.ancestors.parent, units
             )
-        return build(self._mapping, name, found, units, connection.dialect.name)
+        return build(told, name, found, units, connection.dialect.name)
 
     def _partitions(
         self, connection: sa.Connection, statement: sa.Select[Any]
@@ -266,6 +341,15 @@ class UnifiedCaseSource:
             for records in self._partitions(connection, made.statement.of_group(group)):
                 yield Batch(made.rows(records))
         yield Batch((), marks.format_marks(now))
+
+
+def _together(rows: Sequence[Row], cursors: Mapping[str, str], tokens: bool) -> Iterator[Batch]:
+    """Yield rows of several parts with where each goes on: apart from them where a part reads by tokens."""
+    if not tokens:
+        yield Batch(rows, format_parts(cursors))
+        return
+    yield Batch(rows)
+    yield Batch((), format_parts(cursors))
 
 
 def _with_ancestors(

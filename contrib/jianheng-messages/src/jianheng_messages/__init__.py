@@ -1,0 +1,1 @@
+"""Two targets that tell somebody: a signed webhook for programs, mail for people."""

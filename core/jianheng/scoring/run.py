@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from jianheng.errors import AskError, StopError
 from jianheng.scoring.closing.corrections import corrections_for, corrects, last_look
 from jianheng.scoring.indicators.outcome import ALL_RULES, Tally
+from jianheng.scoring.indicators.remembered import remembered
 from jianheng.scoring.kernel import ledger_lines
 from jianheng.scoring.kernel.evaluation import check_books, conclude, ratings_in, scored_people
 from jianheng.scoring.kernel.horizon import caps_reach, shared_caps
@@ -154,7 +155,8 @@ def _score(
         )
         people = scored_people(facts, policy, period, subject.units, subject.source_order)
         ratings = ratings_in(facts, period, subject.source_order)
-        values, placed = conclude(policy, period, books.tallies, people, ratings)
+        with remembered(office, policy, period) as before:
+            values, placed = conclude(policy, period, books.tallies, people, ratings, before)
         keep(
             connection, run_id, map(value_row, values), [standing_row(each, books.tallies) for each in placed]
         )
@@ -186,7 +188,7 @@ def _score(
 class _Books:
     """The ledger after a run: its sums, and how it moved."""
 
-    tallies: dict[Key, Tally]
+    tallies: Mapping[Key, Tally]
     cases: int
     added: int
     closed: int
@@ -209,8 +211,9 @@ def _books(
 ) -> _Books:
     """Score what the scope says, move the ledger and its sums by what differs."""
     place = (policy, period, subject.units, subject.source_order)
-    held, counted = ledger_lines.read_tallies(connection, ledger_id), counted_measures(policy)
+    counted = counted_measures(policy)
     if scope.cases is None or last is None:
+        held = ledger_lines.read_tallies(connection, ledger_id)
         result = score(facts, *place)
         new = pa.concat_tables([result.ledger, corrections])
         tallies = tallies_of(new, counted)
@@ -221,6 +224,7 @@ def _books(
         digest = ledger_lines.digest_of(new["entry_id"].to_pylist())
         cases = result.cases
     else:
+        held = ledger_lines.read_tallies(connection, ledger_id, policy.version, last[1]["digest"])
         old = [ledger_lines.lines_of_cases(connection, ledger_id, scope.cases)]
 
         def carry(spots: set[Spot]) -> pa.Table:
@@ -244,9 +248,9 @@ def _books(
         digest = int(last[1]["digest"], 16) + moves.digest
         cases = len(scope.cases)
     ledger_lines.keep_tallies(connection, ledger_id, held, tallies)
-    return _Books(
-        tallies, cases, moves.added, moves.closed, lines, uncounted, ledger_lines.digest_text(digest)
-    )
+    told = ledger_lines.digest_text(digest)
+    ledger_lines.remember_tallies(policy.version, told, tallies)
+    return _Books(tallies, cases, moves.added, moves.closed, lines, uncounted, told)
 
 
 def _uncounted(lines: pa.Table) -> int:

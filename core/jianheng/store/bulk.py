@@ -208,15 +208,21 @@ def _array(values: list[Any], wanted: pa.DataType) -> pa.Array:
     return pa.array(values, wanted)
 
 
-def read_arrow(connection: sa.Connection, table: sa.Table, statement: sa.Select[Any]) -> pa.Table:
-    """Run a select of a table's own columns and return an Arrow table with their types."""
+def read_arrow(
+    connection: sa.Connection,
+    table: sa.Table,
+    statement: sa.Select[Any],
+    values: Mapping[str, Any] | None = None,
+) -> pa.Table:
+    """Run a select of a table's own columns and return an Arrow table with their types.
+
+    With ``values`` for its parameters the statement is one that is asked again and again.
+    """
     columns: list[sa.Column[Any]] = [table.c[name] for name in statement.selected_columns.keys()]  # noqa: SIM118
     raw: Any = statement
-    if connection.dialect.name == "sqlite":  # let the driver's values through: converting columns is faster
-        raw = statement.with_only_columns(
-            *(sa.type_coerce(column, sa.types.NullType()).label(column.name) for column in columns)
-        )
-    rows = connection.execute(raw).fetchall()
+    if connection.dialect.name == "sqlite":
+        raw = _as_kept(statement) if values is None else _as_kept_once(statement)
+    rows = connection.execute(raw, values or {}).fetchall()
     held: Sequence[Sequence[Any]] = list(zip(*rows, strict=True)) if rows else [()] * len(columns)
     return pa.table(
         {
@@ -224,3 +230,14 @@ def read_arrow(connection: sa.Connection, table: sa.Table, statement: sa.Select[
             for column, values in zip(columns, held, strict=True)
         }
     )
+
+
+def _as_kept(statement: sa.Select[Any]) -> sa.Select[Any]:
+    """Let the driver's values through: converting columns is faster."""
+    kept: Any = statement.with_only_columns(
+        *(sa.type_coerce(each, sa.types.NullType()).label(each.name) for each in statement.selected_columns)
+    )
+    return kept  # type: ignore[no-any-return]
+
+
+_as_kept_once = lru_cache(maxsize=256)(_as_kept)

@@ -12,6 +12,7 @@ from fractions import Fraction
 from jianheng.scoring.indicators.kinds import KINDS
 from jianheng.scoring.indicators.outcome import Gap, Rating, Scored, Tally, Value
 from jianheng.scoring.indicators.reader import NoValueError, Reader
+from jianheng.scoring.indicators.remembered import Remembered, Worked
 from jianheng.scoring.indicators.world import Outcome, World, applies, world_of
 from jianheng.scoring.law.exact import rounded, whole
 from jianheng.scoring.law.indicator_order import evaluation_order
@@ -28,6 +29,7 @@ def indicator_values(
     tallies: Iterable[Tally],
     people: Iterable[Scored],
     ratings: Iterable[Rating],
+    last: Remembered | None = None,
 ) -> list[Value]:
     """Return every indicator of everybody: by person and sheet, and in the order of the file.
 
@@ -37,6 +39,7 @@ def indicator_values(
         tallies: what the ledger holds.
         people: everybody with a sheet, also who has no tally.
         ratings: what raters gave within the period.
+        last: what is remembered of the last time, brought up to date.
 
     Raises:
         StopError: a formula failed.
@@ -49,15 +52,17 @@ def indicator_values(
     everybody = sorted(people, key=lambda each: (each.person_key, each.sheet))
     told = [each for each in tallies if each.sheet]
     world, final, lines = world_of(policy, period, told, everybody, ratings)
+    last = last or Remembered()
+    last.begin(everybody)
     if final is not None:
-        for _ in _work_out(final, order, recording=False):
+        for _ in _work_out(final, order, last, recording=False):
             pass  # its columns fill up
     entries = _entries(world, order, lines)
-    values = {
-        (name, place): _value(reader, outcome, entries[name][place], final)
-        for name, place, outcome, reader in _work_out(world, order, recording=True)
-    }
-    return [values[each.id, place] for place in range(len(everybody)) for each in policy.file.indicators]
+    for name, worked in _work_out(world, order, last, recording=True):
+        certain = None if final is None else final.columns[name]
+        last.values[name] = _values(name, everybody, worked, entries[name], certain, last.values.get(name))
+    columns = [last.values[each.id] for each in policy.file.indicators]
+    return [column[place][1] for place in range(len(everybody)) for column in columns]
 
 
 def _entries(
@@ -73,22 +78,31 @@ def _entries(
 
 
 def _work_out(
-    world: World, order: Sequence[str], *, recording: bool
-) -> Iterator[tuple[str, int, Outcome, Reader]]:
-    """Work out every indicator for everybody; the reader holds the record of the one that is yielded."""
+    world: World, order: Sequence[str], last: Remembered, *, recording: bool
+) -> Iterator[tuple[str, list[Worked]]]:
+    """Work out every indicator for everybody; what still holds of the last time is taken over."""
     by_id = {each.id: each for each in world.policy.file.indicators}
     for name in order:
         reader = Reader(world, by_id[name], recording=recording)
         column = world.columns[name] = []
+        before = last.worked.get((name, recording))
+        made = []
         for place in range(len(world.people)):
-            outcome = _outcome(by_id[name], reader, place)
-            column.append(outcome)
-            yield name, place, outcome, reader
+            reader.turn_to(place)
+            held = before[place] if before is not None else None
+            if held is None or held.seen is None or not reader.still_sees(held.seen):
+                outcome = _outcome(by_id[name], reader)
+                seen = None if reader.seen is None else tuple(reader.seen)
+                held = Worked(outcome, tuple(reader.basis), tuple(reader.reads.values()), seen)
+            column.append(held.outcome)
+            made.append(held)
+        last.worked[name, recording] = made
+        yield name, made
 
 
-def _outcome(node: Indicator, reader: Reader, place: int) -> Outcome:
+def _outcome(node: Indicator, reader: Reader) -> Outcome:
     """Return what an indicator gives one person, within its bounds and rounded."""
-    obstacle = applies(node, reader.turn_to(place))
+    obstacle = applies(node, reader.person)
     if obstacle is not None:
         return obstacle
     try:
@@ -117,17 +131,35 @@ def _within_bounds(node: Indicator, reader: Reader, value: Fraction) -> Fraction
     return value
 
 
-def _value(reader: Reader, outcome: Outcome, entries: int, final: World | None) -> Value:
-    """Return what is kept of an outcome. Where final entries alone give nothing, all of it is provisional."""
-    person, name = reader.person, reader.node.id
-    basis, reads = tuple(reader.basis), tuple(reader.reads.values())
-    if isinstance(outcome, Gap):
-        key = person.person_key, person.sheet
-        return Value(*key, name, outcome.state, None, 0, entries, outcome.reason, basis, reads)
-    provisional = 0
-    if final is not None:
-        certain = final.columns[name][reader.position]
-        provisional = outcome - (0 if isinstance(certain, Gap) else certain)
-    return Value(
-        person.person_key, person.sheet, name, "scored", outcome, provisional, entries, "", basis, reads
-    )
+def _values(
+    name: str,
+    people: Sequence[Scored],
+    worked: Sequence[Worked],
+    entries: Sequence[int],
+    certain: Sequence[Outcome] | None,
+    before: Sequence[tuple[Worked, Value]] | None,
+) -> list[tuple[Worked, Value]]:
+    """Return what is kept of everybody's outcomes. Where final entries alone give nothing, all of it is provisional."""
+    found = []
+    for place, (person, each) in enumerate(zip(people, worked, strict=True)):
+        outcome, provisional = each.outcome, 0
+        if certain is not None and not isinstance(outcome, Gap):
+            sure = certain[place]
+            provisional = outcome - (0 if isinstance(sure, Gap) else sure)
+        if before is not None:
+            value = before[place][1]
+            if before[place][0] is each and (value.provisional, value.entries) == (
+                provisional,
+                entries[place],
+            ):
+                found.append((each, value))
+                continue
+        key = person.person_key, person.sheet, name
+        if isinstance(outcome, Gap):
+            value = Value(
+                *key, outcome.state, None, 0, entries[place], outcome.reason, each.basis, each.reads
+            )
+        else:
+            value = Value(*key, "scored", outcome, provisional, entries[place], "", each.basis, each.reads)
+        found.append((each, value))
+    return found

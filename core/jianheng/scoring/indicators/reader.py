@@ -5,7 +5,7 @@ A kind of indicator (:mod:`jianheng.scoring.indicators.kinds`) reads everything 
 and none can forget to.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any
@@ -20,6 +20,9 @@ from jianheng.scoring.law.pack import Group, Indicator, Number
 from jianheng.scoring.law.parameters import Resolved
 
 _NOTHING = Counted()
+
+Seen = tuple[str, Any, Any]
+"""One thing a reader was told: of what kind, of what, and what it was."""
 
 
 class NoValueError(Exception):
@@ -38,6 +41,7 @@ class Reader:
         position: of the person it is being worked out for.
         basis: what was read or worked out on the way, in order, as texts.
         reads: the parameters read, by name.
+        seen: what differs from person to person and was read; None once something was that cannot be asked again.
     """
 
     def __init__(self, world: World, node: Indicator, *, recording: bool) -> None:
@@ -51,12 +55,44 @@ class Reader:
         self.person: Scored = world.people[0] if world.people else Scored("", "", "", "", "", "", "")
         self.basis: list[tuple[str, str]] = []
         self.reads: dict[str, Resolved] = {}
+        self.seen: list[Seen] | None = []
 
     def turn_to(self, position: int) -> Scored:
         """Begin with the next person, and with an empty record."""
         self.position, self.person = position, self._world.people[position]
-        self.basis, self.reads = [], {}
+        self.basis, self.reads, self.seen = [], {}, []
         return self.person
+
+    def still_sees(self, seen: Iterable[Seen]) -> bool:
+        """Return whether the person's reads would give what they gave."""
+        world, position = self._world, self.position
+        for kind, name, told in seen:
+            if kind == "points":
+                same = (0 if self._points is None else self._points[position]) == told
+            elif kind == "outcome":
+                same = world.columns[name][position] == told
+            elif kind == "counted":
+                same = world.counted.get(name, {}).get(position, _NOTHING) == told
+            elif kind == "ratings":
+                same = self._ratings() == told
+            elif kind == "formula":
+                same = self._formula() == told
+            else:
+                same = self._same_peers(name, told)
+            if not same:
+                return False
+        return True
+
+    def _same_peers(self, levels: tuple[str, ...], told: Peers | None) -> bool:
+        try:
+            found = self._peers(levels)
+        except NoValueError:
+            return False
+        return found is told or (found is not None and told is not None and found.values == told.values)
+
+    def _saw(self, kind: str, name: Any, told: Any) -> None:
+        if self.seen is not None:
+            self.seen.append((kind, name, told))
 
     def note(self, name: str, value: Fraction | Decimal | int | str) -> None:
         """Write down what was read or worked out."""
@@ -66,17 +102,21 @@ class Reader:
     def entries(self) -> int:
         """Return the 0.001 points of the indicator's own entries."""
         points = 0 if self._points is None else self._points[self.position]
+        self._saw("points", None, points)
         if self._recording and self.earns:
             self.basis.append(("entries", points_text(points)))
         return points
 
     def counted(self, measure: str) -> Counted:
         """Return what somebody has of a measure."""
-        return self._world.counted.get(measure, {}).get(self.position, _NOTHING)
+        found = self._world.counted.get(measure, {}).get(self.position, _NOTHING)
+        self._saw("counted", measure, found)
+        return found
 
     def outcome(self, name: str, indicator: str) -> int | Gap:
         """Return what another indicator gave in 0.001, or why it gave nothing."""
         found = self._world.columns[indicator][self.position]
+        self._saw("outcome", indicator, found)
         if self._recording:
             told = found.reason if isinstance(found, Gap) else points_text(found)
             self.basis.append((name, told))
@@ -125,6 +165,14 @@ class Reader:
         Raises:
             NoValueError: which group he is in is not known, or whether somebody in it is at one of the levels.
         """
+        held, self.seen = self.seen, None  # who is without peers is asked again next time
+        found = self._peers(levels)
+        self.seen = held
+        self._saw("peers", levels, found)
+        self.note("peers", len(found.values) if found else 0)
+        return found
+
+    def _peers(self, levels: tuple[str, ...]) -> Peers | None:
         world, name = self._world, str(self._named("input"))
         group = next(each for each in world.policy.file.groups if each.id == self.node.group)
         key = group_key(self.person, group)
@@ -142,16 +190,24 @@ class Reader:
                 raise NoValueError(Gap("missing", f"peer-level-unknown:{group.id}"))
             values = [value for place, value in told if not levels or at[place] in levels]
             world.peers[name, group.id, key, levels] = peers(values) if values else None
-        found = world.peers[name, group.id, key, levels]
-        self.note("peers", len(found.values) if found else 0)
-        return found
+        return world.peers[name, group.id, key, levels]
 
     def ratings(self) -> Mapping[str, Sequence[Decimal]]:
         """Return the scores the person was given for the indicator's ``rating``, by kind of rater."""
+        found = self._ratings()
+        self._saw("ratings", None, found)
+        return found
+
+    def _ratings(self) -> Mapping[str, Sequence[Decimal]]:
         return self._world.ratings.get((self.person.person_key, str(self.node.rating)), {})
 
     def formula(self) -> Fraction | None:
         """Return what the indicator's function gave this person."""
+        found = self._formula()
+        self._saw("formula", None, found)
+        return found
+
+    def _formula(self) -> Fraction | None:
         if self.node.id not in self._world.formulas:
             self._world.formulas[self.node.id] = _formula_column(self._world, self.node)
         return self._world.formulas[self.node.id][self.position]

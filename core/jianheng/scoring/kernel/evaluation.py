@@ -12,6 +12,7 @@ from jianheng.facts.appraisal import RATING
 from jianheng.facts.entities import POSTING
 from jianheng.scoring.indicators.indicators import indicator_values
 from jianheng.scoring.indicators.outcome import Rating, Scored, Standing, Tally, Value
+from jianheng.scoring.indicators.remembered import Remembered
 from jianheng.scoring.indicators.standing import standings
 from jianheng.scoring.kernel.directory import merged
 from jianheng.scoring.kernel.score import score
@@ -83,8 +84,12 @@ def conclude(
     tallies: Mapping[Key, Tally],
     people: Sequence[Scored],
     ratings: Sequence[Rating],
+    last: Remembered | None = None,
 ) -> tuple[list[Value], list[Standing]]:
-    """Return what the sums of a ledger come to: every indicator of everyone, and who stands where."""
+    """Return what the sums of a ledger come to: every indicator of everyone, and who stands where.
+
+    What is remembered of the last time is taken over where it still holds.
+    """
     counted = [tallies[key] for key in sorted(tallies) if key[2] != CASES]
     known = {(each.person_key, each.sheet) for each in people}
     strangers = {(each.person_key, each.sheet) for each in counted} - known
@@ -94,7 +99,7 @@ def conclude(
         *people,
         *(Scored(person, sheet, roles[sheet], "", "", "", "") for person, sheet in sorted(strangers)),
     ]
-    values = indicator_values(policy, period, counted, people, ratings)
+    values = indicator_values(policy, period, counted, people, ratings, last)
     placed = standings(policy, period, values, counted, people)
     _check_indicators(policy, counted, values)
     return values, placed

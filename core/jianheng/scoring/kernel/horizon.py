@@ -12,7 +12,7 @@ from typing import Protocol
 
 from jianheng.scoring.law.pack import Calendar, Cap
 from jianheng.scoring.law.period import Period, unit_start
-from jianheng.scoring.law.policy import Policy
+from jianheng.scoring.law.policy import Known, Policy
 
 _TIMES = ("day", "month", "quarter", "year")
 _CAPS = ("case", "month", "year")
@@ -33,6 +33,12 @@ def horizon(policy: Policy, measure: str, period: Period) -> dt.date:
 
 def cap_horizons(policy: Policy, period: Period) -> Mapping[str, dt.date]:
     """Return for each rule from which day on its lines must be known to grant those of a period."""
+    return _cap_horizons(Known(policy), period)
+
+
+@lru_cache(maxsize=64)
+def _cap_horizons(known: Known, period: Period) -> Mapping[str, dt.date]:
+    policy = known.policy
     needed = {row.id: period.start for row in policy.points}
     for cap in reversed(policy.file.caps):
         bound = bound_by(policy, cap)
@@ -55,12 +61,18 @@ def bound_by(policy: Policy, cap: Cap) -> set[str]:
 
 def beyond_case(policy: Policy) -> set[str]:
     """Return the rules whose points may hang on other cases, and those that share any cap with one of them."""
+    return set(_beyond_case(Known(policy)))
+
+
+@lru_cache(maxsize=64)
+def _beyond_case(known: Known) -> frozenset[str]:
+    policy = known.policy
     found = {row.id for row in policy.points if row.month_cap is not None or row.year_cap is not None}
     together = [(bound_by(policy, cap), cap) for cap in policy.file.caps]
     found = found.union(*(rules for rules, cap in together if "case" not in cap.per))
     while wider := set().union(*(rules for rules, _ in together if rules & found)) - found:
         found |= wider
-    return found
+    return frozenset(found)
 
 
 def companies(policy: Policy) -> Mapping[str, tuple[frozenset[str], str | None]]:
@@ -68,6 +80,12 @@ def companies(policy: Policy) -> Mapping[str, tuple[frozenset[str], str | None]]
 
     None for the unit: within no unit of time, since one of their caps holds per case or for ever.
     """
+    return _companies(Known(policy))
+
+
+@lru_cache(maxsize=64)
+def _companies(known: Known) -> Mapping[str, tuple[frozenset[str], str | None]]:
+    policy = known.policy
     beyond = beyond_case(policy)
     bonds = [
         ({row.id}, unit) for row in policy.points for unit in _CAPS if getattr(row, f"{unit}_cap") is not None

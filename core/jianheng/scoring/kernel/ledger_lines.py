@@ -1,8 +1,12 @@
 """Keeping ledger lines: never edited; a line that no longer holds is closed by the run that found out."""
 
 import hashlib
+from collections import OrderedDict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import astuple, dataclass
+from functools import cache
+from threading import Lock
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute
@@ -83,30 +87,50 @@ def lines_of_cases(connection: sa.Connection, ledger_id: int, cases: Iterable[st
 
 def lines_under_caps(connection: sa.Connection, ledger_id: int, wanted: Collection[Under]) -> pa.Table:
     """Return what counts of some people under some rules, each within a span of days."""
-    names = [LEDGER.c[name] for name in _COLUMNS]
-    statement = sa.select(*names)
+    spans = sorted({(each.person_key, rule, each.start, each.end) for each in wanted for rule in each.rules})
     parts = []
-    for some in chunks(sorted(wanted, key=repr), _SPANS):
-        spans = [
-            sa.and_(
-                *current(ledger_id),  # in each span: SQLite finds its index by what stands inside the OR
-                LEDGER.c.person_key == each.person_key,
-                LEDGER.c.rule_id.in_(sorted(each.rules)),
-                LEDGER.c.day >= each.start,
-                LEDGER.c.day < each.end,
-                LEDGER.c.state != "void",
-            )
-            for each in some
-        ]
-        parts.append(read_arrow(connection, LEDGER, statement.where(sa.or_(*spans))))
+    for some in chunks(spans, _SPANS):
+        filled = [*some, *some[-1:] * (_SPANS - len(some))]
+        values: dict[str, Any] = {"ledger": ledger_id}
+        for place, span in enumerate(filled):
+            values |= {f"{name}{place}": value for name, value in zip(_SPAN, span, strict=True)}
+        parts.append(read_arrow(connection, LEDGER, _under_caps(), values))
     if not parts:
-        return read_arrow(connection, LEDGER, statement.where(sa.false()))
+        return read_arrow(connection, LEDGER, _lines().where(sa.false()))
     found = pa.concat_tables(parts)
     return found if len(parts) == 1 else found.group_by(found.column_names).aggregate([])
 
 
 _SPANS = 20
 """Spans asked for at once: an expression of thousands is refused by some databases."""
+_SPAN = ("person", "rule", "start", "end")
+
+
+@cache
+def _under_caps() -> sa.Select[Any]:
+    """Return the question of :func:`lines_under_caps`: putting it together takes longer than asking it."""
+    ledger = LEDGER.c.scope_id == sa.bindparam("ledger")
+    spans = []
+    for place in range(_SPANS):
+        person, rule, start, end = (
+            sa.bindparam(f"{name}{place}", type_=sa.String() if name in _SPAN[:2] else sa.Date())
+            for name in _SPAN
+        )
+        inside = sa.and_(
+            ledger,  # in each span: SQLite finds its index by what stands inside the OR
+            LEDGER.c.run_to == CURRENT,
+            LEDGER.c.person_key == person,
+            LEDGER.c.rule_id == rule,
+            LEDGER.c.day >= start,
+            LEDGER.c.day < end,
+            LEDGER.c.state != "void",
+        )
+        spans.append(inside)
+    return _lines().where(sa.or_(*spans))
+
+
+def _lines() -> sa.Select[Any]:
+    return sa.select(*(LEDGER.c[name] for name in _COLUMNS))
 
 
 def _read(
@@ -171,12 +195,34 @@ def digest_text(digest: int) -> str:
     return f"{digest % _DIGEST_SIZE:064x}"
 
 
-def read_tallies(connection: sa.Connection, ledger_id: int) -> dict[Key, Tally]:
-    """Return the kept sums of a ledger."""
-    rows = connection.execute(
-        sa.select(*(TALLY.c[name] for name in TALLY_FIELDS)).where(TALLY.c.scope_id == ledger_id)
-    )
-    return {tuple(row[:4]): Tally(*row) for row in rows}
+def read_tallies(
+    connection: sa.Connection, ledger_id: int, version: str = "", digest: str = ""
+) -> Mapping[Key, Tally]:
+    """Return the kept sums of a ledger.
+
+    Where this process has just worked them out they are not read: a ledger's digest tells its lines, and a
+    law's version what is counted of them.
+    """
+    with _turn:
+        known = _recent.get((version, digest))
+    if known is not None:
+        return known
+    statement = sa.select(*(TALLY.c[name] for name in TALLY_FIELDS)).where(TALLY.c.scope_id == ledger_id)
+    return {tuple(row[:4]): Tally(*row) for row in connection.execute(statement).fetchall()}
+
+
+def remember_tallies(version: str, digest: str, tallies: Mapping[Key, Tally]) -> None:
+    """Remember the sums of a ledger by its digest and the law's version, for the next run of this process."""
+    with _turn:
+        _recent[version, digest] = tallies
+        _recent.move_to_end((version, digest))
+        while len(_recent) > _MOST_RECENT:
+            _recent.popitem(last=False)
+
+
+_recent: OrderedDict[tuple[str, str], Mapping[Key, Tally]] = OrderedDict()
+_turn = Lock()
+_MOST_RECENT = 8
 
 
 def keep_tallies(

@@ -7,7 +7,9 @@ Only forms that every engine has: text, BIGINT and DATE columns, ``//`` on integ
 order. That is what makes the ledger the same on each of them.
 """
 
+import hashlib
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 from jianheng.scoring.kernel.plan_limits import REASONS, limits
 from jianheng.scoring.kernel.plan_rules import COMBINATIONS, MATCHED, PERMITTED, THINGS, candidates
@@ -42,6 +44,9 @@ LEDGER_COLUMNS = (
     "fact_hash",
 )
 """What a ledger line says, in order."""
+
+LEDGER_ORDER = ("person_key", "day", "measure", "rule_id", "item_key", "sheet")
+"""In which order lines come."""
 
 
 def steps(policy: Policy) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -262,7 +267,7 @@ def _line(policy: Policy, *, shares: bool) -> str:
         parts = f"""{parts} WHERE NOT shared OR measure_no NOT IN ({numbers})
   UNION ALL
   SELECT {keep}, {due}, {share}{worth} FROM (
-    SELECT * EXCLUDE (so_far, whole), CAST(sum(weight) OVER (PARTITION BY measure_no, item_key, rule_no) AS BIGINT) AS whole,
+    SELECT {keep}, shared, weight, item_points, CAST(sum(weight) OVER (PARTITION BY measure_no, item_key, rule_no) AS BIGINT) AS whole,
       CAST(sum(weight) OVER (PARTITION BY measure_no, item_key, rule_no ORDER BY {rank_sql("role")}, person_key
         ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW) AS BIGINT) AS so_far
     FROM priced WHERE shared AND measure_no IN ({numbers})
@@ -337,3 +342,9 @@ LEFT JOIN settled s ON s.line_no = -1 - c.rowid LEFT JOIN refused x ON x.line_no
 def entry_id_sql(columns: Sequence[str] = LEDGER_COLUMNS) -> str:
     """Return the expression that names a line by all it says: equal lines have equal ids."""
     return f"md5(concat_ws('|', {', '.join(columns)}))"
+
+
+def entry_id(line: Sequence[Any]) -> str:
+    """Return the name of a line, as :func:`entry_id_sql` gives it, from what it says in the order of its columns."""
+    told = "|".join(str(each) for each in line if each is not None)
+    return hashlib.md5(told.encode(), usedforsecurity=False).hexdigest()

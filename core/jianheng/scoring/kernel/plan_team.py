@@ -35,7 +35,7 @@ FROM fact_person u WHERE NOT EXISTS (SELECT 1 FROM fact_posting o WHERE o.person
 MEMBER = f"""
 CREATE TEMP TABLE member AS
 SELECT case_no, person_key, CASE min(role_rank) {" ".join(f"WHEN {n} THEN '{role}'" for n, role in enumerate(ROLES))} ELSE '' END AS role,
-  max(share) AS share
+  CAST(max(share) * 1000000 AS BIGINT) AS millionths
 FROM (
   SELECT case_no, person_key, {RANK_OF_ROLE.format("role")} AS role_rank, share FROM ({TAKES_PART}) named
 ) part
@@ -65,20 +65,20 @@ stretch AS (
   SELECT case_no, since, lead(since, 1, CAST('9999-12-31' AS DATE)) OVER (PARTITION BY case_no ORDER BY since) AS until FROM cut
 ),
 present AS (
-  SELECT s.case_no, s.since, s.until, m.person_key, m.share, h.inside, coalesce(h.post_level, '') AS post_level,
+  SELECT s.case_no, s.since, s.until, m.person_key, m.millionths, h.inside, coalesce(h.post_level, '') AS post_level,
     coalesce(nullif(h.role, ''), m.role) AS role
   FROM stretch s JOIN member m ON m.case_no = s.case_no
   LEFT JOIN held h ON h.person_key = m.person_key AND s.since >= h.since AND s.since < h.until
 ),
 agreement AS (
-  SELECT *, count(share) OVER (PARTITION BY case_no, since) = count(*) OVER (PARTITION BY case_no, since)
-      AND sum(share) OVER (PARTITION BY case_no, since) = 1
-      AND min(share) OVER (PARTITION BY case_no, since) >= 0 AS holds,
+  SELECT *, count(millionths) OVER (PARTITION BY case_no, since) = count(*) OVER (PARTITION BY case_no, since)
+      AND sum(millionths) OVER (PARTITION BY case_no, since) = 1000000
+      AND min(millionths) OVER (PARTITION BY case_no, since) >= 0 AS holds,
     count(*) OVER (PARTITION BY case_no, since, role) AS alike
   FROM present
 ),
 weighed AS (
-  SELECT a.*, CASE WHEN a.holds THEN CAST(a.share * 1000000 AS BIGINT)
+  SELECT a.*, CASE WHEN a.holds THEN a.millionths
     ELSE coalesce(w.weight, 0) * 5040 // a.alike END AS weight
   FROM agreement a LEFT JOIN team_weight w ON w.role = a.role AND a.since >= w.since AND a.since < w.until
 )

@@ -19,7 +19,7 @@ from jianheng.rules.views import case_view_sql, optional_views_sql, other_views_
 from jianheng.scoring.kernel import plan, plan_tables
 from jianheng.scoring.kernel.horizon import horizon
 from jianheng.scoring.law.period import Period
-from jianheng.scoring.law.policy import Policy
+from jianheng.scoring.law.policy import Known, Policy
 
 _CREATE = re.compile(r"\s*CREATE TEMP (?P<kind>TABLE|VIEW) (?P<name>\w+) AS\s(?P<select>.*)", re.DOTALL)
 
@@ -50,7 +50,7 @@ def step_of(statement: str) -> Step:
 
 
 @lru_cache(maxsize=64)
-def _fixed(known: "_Known") -> tuple[tuple[Step, ...], tuple[Step, ...], tuple[Step, ...]]:
+def _fixed(known: Known) -> tuple[tuple[Step, ...], tuple[Step, ...], tuple[Step, ...]]:
     policy = known.policy
     pricing, settling = plan.steps(policy)
     return (
@@ -60,52 +60,50 @@ def _fixed(known: "_Known") -> tuple[tuple[Step, ...], tuple[Step, ...], tuple[S
     )
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Known:
-    """A policy as the key of the cache of compiled programs: its version decides."""
-
-    policy: Policy
-
-    def __hash__(self) -> int:
-        return hash(self.policy.version)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Known) and other.policy.version == self.policy.version
-
-
 def tables(policy: Policy) -> Mapping[str, pa.Table]:
     """Return the policy's own tables, by the names that the steps know them by."""
-    return _tables(_Known(policy))
+    return _tables(Known(policy))
 
 
 @lru_cache(maxsize=64)
-def _tables(known: "_Known") -> Mapping[str, pa.Table]:
+def _tables(known: Known) -> Mapping[str, pa.Table]:
     return plan_tables.tables(known.policy)
 
 
 def views(policy: Policy) -> tuple[Step, ...]:
     """Return the steps that make the fact views, and how each case stands with factors and gates."""
-    return _fixed(_Known(policy))[0]
+    return _fixed(Known(policy))[0]
 
 
 def pricing(policy: Policy, period: Period, *, some: bool = False) -> tuple[Step, ...]:
     """Return the steps from the views to ``line``; with ``some``, only of the cases in ``scored_case``."""
-    return (_counted(policy, period, some=some), _ITEM, *_fixed(_Known(policy))[1])
+    return (_counted(policy, period, some=some), _ITEM, *_fixed(Known(policy))[1])
 
 
 def settling(policy: Policy, period: Period) -> tuple[Step, ...]:
     """Return the steps from ``line`` and ``carried`` to ``ledger``."""
     start = f"CAST('{period.start}' AS DATE)"
-    steps = _fixed(_Known(policy))[2]
+    steps = _fixed(Known(policy))[2]
     return tuple(replace(step, select=step.select.replace("$start", start)) for step in steps)
 
+
+SPOTS = """
+SELECT DISTINCT l.person_key, r.rule_id, l.day FROM line l JOIN rule_text r ON r.rule_no = l.rule_no WHERE l.reason_no = 0
+"""
+"""Where the lines that count stand among caps: whose, by which rule, on which day."""
+
+BADLY_SPLIT = """
+SELECT measure_no, item_key, sum(due), max(worth) FROM line WHERE worth IS NOT NULL
+GROUP BY measure_no, item_key, rule_no HAVING sum(due) <> max(worth) OR min(worth) <> max(worth) ORDER BY 1, 2 LIMIT 1
+"""
+"""An item whose parts do not sum to what it is worth under its rule, where a team shares anything."""
 
 _ITEM = Step("item", "SELECT * FROM counted", kept=False)
 
 
 def facts_in(policy: Policy) -> list[str]:
     """Return the entities whose facts a policy's program reads."""
-    selects = [step.select for part in _fixed(_Known(policy)) for step in part]
+    selects = [step.select for part in _fixed(Known(policy)) for step in part]
     told = " ".join((*selects, *policy.measure_sql.values(), policy.due_sql or "", "fact_case"))
     return sorted({name for name in re.findall(r"\bfact_(\w+)", told) if name in ENTITIES})
 

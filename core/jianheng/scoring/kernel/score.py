@@ -6,7 +6,7 @@ where each gets the difference of two cumulative sums, so that the parts always 
 """
 
 import datetime as dt
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
@@ -17,7 +17,7 @@ import pyarrow.compute
 from jianheng.errors import StopError
 from jianheng.facts.entities import ENTITIES
 from jianheng.rules.views import NEEDED, PERSONAL
-from jianheng.scoring.kernel import plan, plan_tables, program
+from jianheng.scoring.kernel import few, plan, plan_tables, program
 from jianheng.scoring.kernel.engine import connection
 from jianheng.scoring.law.period import Period
 from jianheng.scoring.law.policy import Policy
@@ -80,23 +80,29 @@ def score(
     Raises:
         StopError: the period begins before the policy is in force, or a rule failed or multiplied.
     """
+    if only is not None and few.few(facts):
+        _check_in_force(policy, period)
+        told = _one_per_key(_with_codes(facts, policy), policy, source_order)
+        done = few.score_few(told, policy, period, units, only, lambda spots: _carried(spots, carry))
+        if done is not None:
+            return Scoring(*done)
     with lines(facts, policy, period, units, source_order, only=only, carry=carry) as engine:
-        ordered = f"SELECT {plan.entry_id_sql()} AS entry_id, * FROM ledger ORDER BY {', '.join(_ORDER)}"
+        ordered = (
+            f"SELECT {plan.entry_id_sql()} AS entry_id, * FROM ledger ORDER BY {', '.join(plan.LEDGER_ORDER)}"
+        )
         ledger = engine.sql(ordered).to_arrow_table()
         cases = engine.execute("SELECT count(*) FROM fact_case").fetchone()
     return Scoring(ledger, cases[0] if cases else 0)
 
 
-_ORDER = ("person_key", "day", "measure", "rule_id", "item_key", "sheet")
+def _check_in_force(policy: Policy, period: Period) -> None:
+    if period.start < policy.file.since:
+        raise StopError("policy-not-in-force", policy=policy.id, since=policy.file.since, period=period.id)
 
 
-def _carried(engine: duckdb.DuckDBPyConnection, carry: Carry | None) -> pa.Table:
+def _carried(spots: Iterable[tuple[str, str, dt.date]], carry: Carry | None) -> pa.Table:
     if carry is None:
         return pa.table({name: pa.array([], arrow_type(LEDGER.c[name])) for name in plan.LEDGER_COLUMNS})
-    spots = engine.execute(
-        "SELECT DISTINCT l.person_key, r.rule_id, l.day FROM line l JOIN rule_text r ON r.rule_no = l.rule_no"
-        " WHERE l.reason_no = 0"
-    ).fetchall()
     return carry({Spot(*row) for row in spots})
 
 
@@ -112,8 +118,7 @@ def lines(
     carry: Carry | None = None,
 ) -> Iterator[duckdb.DuckDBPyConnection]:
     """Open an engine whose view ``ledger`` gives what :func:`score` returns, neither named nor sorted."""
-    if period.start < policy.file.since:
-        raise StopError("policy-not-in-force", policy=policy.id, since=policy.file.since, period=period.id)
+    _check_in_force(policy, period)
     with open_world(facts, policy, source_order) as engine:
         for name, table in program.tables(policy).items():
             _put(engine, name, table)
@@ -127,7 +132,8 @@ def lines(
                 with _named(engine, policy, step):
                     check_items(engine)
         check_shares(engine, policy)
-        _put(engine, "carried", _carried(engine, carry))
+        spots = engine.execute(program.SPOTS).fetchall() if carry is not None else []
+        _put(engine, "carried", _carried(spots, carry))
         for step in program.settling(policy, period):
             run(engine, policy, step)
         yield engine
@@ -225,19 +231,41 @@ def _load_facts(
     source_order: Sequence[str],
     wanted: Collection[str],
 ) -> None:
-    order = {name: position for position, name in enumerate(source_order)}
     for entity in sorted(wanted):
         table = facts.get(entity)
         table = _empty(entity) if table is None else table
-        sources = sorted(
-            pa.compute.unique(table["source"]).to_pylist(), key=lambda name: (order.get(name, 999), name)
-        )
+        sources = _sources(table, source_order)
         if len(sources) < 2:  # noqa: PLR2004 the usual case: nothing to merge, and nothing to copy
             engine.register(f"fact_{entity}", table.drop_columns(["source", "locator"]))
         else:
             engine.register("arriving", table)
-            engine.execute(_merge_sql(entity, sources))
+            engine.execute(f"CREATE TEMP TABLE fact_{entity} AS {_merge_sql(entity, sources)}")
             engine.unregister("arriving")
+
+
+def _one_per_key(
+    facts: Mapping[str, pa.Table], policy: Policy, source_order: Sequence[str]
+) -> dict[str, pa.Table]:
+    """Return the facts that a policy's program reads, merged over sources."""
+    found = {}
+    for entity in program.facts_in(policy):
+        table = facts.get(entity)
+        table = _empty(entity) if table is None else table
+        sources = _sources(table, source_order)
+        if len(sources) < 2:  # noqa: PLR2004 the usual case
+            found[entity] = table.drop_columns(["source", "locator"])
+        else:
+            with connection() as engine:
+                engine.register("arriving", table)
+                found[entity] = engine.sql(_merge_sql(entity, sources)).to_arrow_table()
+    return found
+
+
+def _sources(table: pa.Table, source_order: Sequence[str]) -> list[str]:
+    """Return the sources of some facts, the more trusted first."""
+    order = {name: position for position, name in enumerate(source_order)}
+    told = pa.compute.unique(table["source"]).to_pylist()
+    return sorted(told, key=lambda name: (order.get(name, 999), name))
 
 
 def _with_codes(facts: Mapping[str, pa.Table], policy: Policy) -> Mapping[str, pa.Table]:
@@ -276,7 +304,7 @@ def _merge_sql(entity: str, sources: Sequence[str]) -> str:
     )
     hashes = f"md5(string_agg(content_hash, '|' ORDER BY {rank})) AS content_hash"
     columns = f"{key}, {picked}, {hashes}" if picked else f"{key}, {hashes}"
-    return f"CREATE TEMP TABLE fact_{entity} AS SELECT {columns} FROM arriving GROUP BY {key}"
+    return f"SELECT {columns} FROM arriving GROUP BY {key}"
 
 
 def check_items(engine: duckdb.DuckDBPyConnection) -> None:
@@ -307,11 +335,7 @@ def check_shares(engine: duckdb.DuckDBPyConnection, policy: Policy) -> None:
     """
     if not plan.has_team(policy):
         return
-    wrong = engine.execute(
-        "SELECT measure_no, item_key, sum(due), max(worth) FROM line WHERE worth IS NOT NULL"
-        " GROUP BY measure_no, item_key, rule_no"
-        " HAVING sum(due) <> max(worth) OR min(worth) <> max(worth) ORDER BY 1, 2 LIMIT 1"
-    ).fetchone()
+    wrong = engine.execute(program.BADLY_SPLIT).fetchone()
     if wrong is not None:
         names = {number: name for name, number in plan_tables.measure_numbers(policy).items()}
         number, key, parts, worth = wrong

@@ -4,9 +4,11 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import fields
 
 import pyarrow as pa
+import pyarrow.compute
 
 from jianheng.scoring.indicators.outcome import ALL_RULES, Tally
 from jianheng.scoring.kernel.engine import connection
+from jianheng.scoring.kernel.few import rows_of_few
 from jianheng.scoring.law.policy import Policy
 from jianheng.store.tables import ADJUSTS
 
@@ -21,28 +23,31 @@ _AMOUNTS = ("points", "provisional", "withheld", "entries", "items", "quantity",
 # Whoever is not of this office has lines that say so, and no sums. What no rule speaks of is an item all
 # the same; what was refused is not. A line that corrects a closed period moves points, and is no item here.
 # An item under several rules is one: found by grouping, and so only for measures that somebody asks.
-_SUMS_SQL = f"""
+_OWN = f"""
 WITH own AS (
   SELECT *, (state <> 'void' OR reason = 'no-rule') AND NOT starts_with(reason, '{ADJUSTS}') AS counts
   FROM ledger
   WHERE sheet <> '' AND reason NOT IN ('outside-office', 'unknown-person')
-),
-item AS (
-  SELECT person_key, sheet, measure, item_key, max(quantity) AS quantity, max(share) AS share
-  FROM own WHERE counts AND ($all OR list_contains($measures, measure))
-  GROUP BY person_key, sheet, measure, item_key
 )
+"""  # noqa: S608 only names of ours
+_OF_RULES = """
 SELECT person_key, sheet, measure, rule_id, max(indicator), sum(points),
   sum(CASE WHEN state = 'provisional' THEN points ELSE 0 END), sum(withheld), count(*),
   sum(CASE WHEN counts THEN 1 ELSE 0 END), sum(CASE WHEN counts THEN quantity ELSE 0 END),
   sum(CASE WHEN counts THEN share ELSE 0 END)
 FROM own GROUP BY person_key, sheet, measure, rule_id
-UNION ALL
-SELECT person_key, sheet, measure, '{ALL_RULES}', '', 0, 0, 0, 0, count(*), sum(quantity), sum(share)
-FROM item GROUP BY person_key, sheet, measure
-UNION ALL
+"""
+_OF_CASES = f"""
 SELECT person_key, sheet, '{CASES}', '{ALL_RULES}', '', 0, 0, 0, 0, count(DISTINCT case_no), 0, 0
 FROM own WHERE counts AND state <> 'void' GROUP BY person_key, sheet
+"""  # noqa: S608 only names of ours
+_OF_ITEMS = f"""
+SELECT person_key, sheet, measure, '{ALL_RULES}', '', 0, 0, 0, 0, count(*), sum(quantity), sum(share)
+FROM (
+  SELECT person_key, sheet, measure, item_key, max(quantity) AS quantity, max(share) AS share
+  FROM own WHERE counts AND measure IN (SELECT measure FROM asked)
+  GROUP BY person_key, sheet, measure, item_key
+) item GROUP BY person_key, sheet, measure
 """  # noqa: S608 only names of ours
 
 
@@ -60,11 +65,29 @@ def tallies_of(ledger: pa.Table, counted: Collection[str] | None = None) -> dict
         ledger: the lines.
         counted: the measures whose items are counted too (:data:`ALL_RULES`); None for all.
     """
-    asked = {"all": counted is None, "measures": sorted(counted or ())}
-    with connection() as engine:
-        engine.register("ledger", ledger)
-        found = engine.execute(_SUMS_SQL, asked).fetchall()
-    return {row[:4]: Tally(*row[:5], *map(int, row[5:])) for row in found}
+    measures = (
+        pa.compute.unique(ledger["measure"]) if counted is None else pa.array(sorted(counted), pa.string())
+    )
+    tables = {"ledger": ledger, "asked": pa.table({"measure": measures})}
+    parts = [_OF_RULES, _OF_CASES, *([_OF_ITEMS] if len(measures) else [])]
+    select = _OWN + " UNION ALL ".join(parts)
+    rows = (
+        rows_of_few(select, {**tables, "ledger": ledger.select(_SUMMED)}) if ledger.num_rows <= _FEW else None
+    )
+    if rows is None:
+        with connection() as engine:
+            for name, table in tables.items():
+                engine.register(name, table)
+            rows = engine.execute(select).fetchall()
+    return {row[:4]: Tally(*row[:5], *map(int, row[5:])) for row in rows}
+
+
+_SUMMED = (
+    *("person_key", "sheet", "measure", "rule_id", "indicator", "case_no", "item_key", "quantity", "share"),
+    *("points", "withheld", "state", "reason"),
+)
+_FEW = 2_000
+"""So many lines are summed before DuckDB has planned to."""
 
 
 def moved(held: Mapping[Key, Tally], old: Mapping[Key, Tally], new: Mapping[Key, Tally]) -> dict[Key, Tally]:

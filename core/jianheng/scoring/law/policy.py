@@ -92,6 +92,19 @@ class Policy:
         return next((each.label for each in self.file.indicators if each.id == indicator), indicator)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Known:
+    """A policy as the key of a cache of what is worked out from it alone: its version decides."""
+
+    policy: Policy
+
+    def __hash__(self) -> int:
+        return hash(self.policy.version)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Known) and other.policy.version == self.policy.version
+
+
 def load_policy(
     folder: Path,
     find: Callable[[str], Path | None] = lambda _id: None,

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 import pyarrow as pa
@@ -26,8 +27,14 @@ def value_row(value: Value) -> Row:
         value.entries,
         value.state,
         value.reason,
-        json.dumps(value.basis, ensure_ascii=False),
+        _basis_text(value.basis),
     )
+
+
+@lru_cache(maxsize=16_384)
+def _basis_text(basis: tuple[tuple[str, str], ...]) -> str:
+    """Return a basis as it is kept: most of an office's stay as they were when one case changes."""
+    return json.dumps(basis, ensure_ascii=False)
 
 
 def standing_row(standing: Standing, tallies: Mapping[Key, Tally]) -> Row:

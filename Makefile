@@ -24,13 +24,12 @@ demo: $(STAMP)
 	@$(BIN)/jianheng demo
 
 test: lint
-	@$(BIN)/python -m pytest -q -n auto --dist loadfile
+	@$(BIN)/python -m pytest -q -n auto --dist worksteal
 
 lint: $(STAMP)
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
-	@MYPYPATH=$(SIMULATOR)/src $(BIN)/mypy $(SIMULATOR)/src
 	@$(BIN)/lint-imports --no-logo
 
 soak: $(STAMP)

@@ -63,11 +63,15 @@ def pytest_runtest_makereport(
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """Say which databases were not tested, and why."""
+    """Say which databases were not tested, and why; and what tests have to say of themselves."""
+    for report in terminalreporter.getreports("passed") + terminalreporter.getreports("failed"):
+        for name, value in report.user_properties:
+            if name == "told":
+                terminalreporter.write_line(str(value))
     servers = config.stash.get(SERVERS, {})
     left_out = [each for kind in ("skipped", "failed", "error") for each in terminalreporter.getreports(kind)]
     for kind in KINDS:
-        mine = [report for report in left_out if kind in report.keywords]
+        mine = [report for report in left_out if kind in getattr(report, "keywords", ())]
         if any(report.outcome == "skipped" or _REQUIRED in str(report.longrepr) for report in mine):
             missing = servers[kind].missing if kind in servers else ""
             terminalreporter.write_line(

@@ -10,14 +10,16 @@ import pytest
 import sqlalchemy as sa
 
 from closing_world import close, law_in, paper, score, world
-from jianheng.errors import StopError
+from jianheng.errors import RetryError, StopError
 from jianheng.messages import speaking
 from jianheng.store import fact_versions
-from jianheng.store.engine import open_engine
+from jianheng.store.engine import open_engine, writing
+from jianheng.store.leases import release
 from jianheng.store.runs import begin_run, end_run, unread_sources
 from jianheng.store.tables import CURSOR, FACTS, QUARANTINE, RUN
 from jianheng.sync import bundle_export, bundle_import, bundle_manifest
 from jianheng.sync.bundle_chain import links
+from jianheng.sync.bundle_lease import bundling
 from jianheng.sync.bundle_manifest import (
     MANIFEST,
     PROGRESS,
@@ -27,6 +29,7 @@ from jianheng.sync.bundle_manifest import (
     public_of,
     signing_key,
 )
+from jianheng.sync.fence import take_fence
 from upstream import OFFICE, broken_chains, case, current, document, person, sync, sync_world, table, versions
 
 SECRET, PUBLIC = new_key()
@@ -466,7 +469,7 @@ HOSTILE = {
     "longer part": (_altered("person-000001.arrow.zst", lambda raw: raw + b"x"), "bundle-too-large"),
     "missing part": (lambda folder: (folder / "case-000001.arrow.zst").unlink(), "bundle-file-missing"),
     "a link in place of a part": (_linked, "bundle-file-missing"),
-    "newer format": (_signed(lambda told: told.update(format=2, more="?")), "bundle-newer"),
+    "newer format": (_signed(lambda told: told.update(format=3, more="?")), "bundle-newer"),
     "unknown key": (_signed(lambda told: told.update(more="?")), "bundle-unreadable"),
     "not a mapping": (lambda folder: _sign(folder, []), "bundle-unreadable"),  # type: ignore[arg-type]
     "path above": (_signed(_part(name="../../etc/passwd")), "bundle-unreadable"),
@@ -541,3 +544,22 @@ def test_what_is_in_quarantine_stays_where_it_is(
     take(mirror, tmp_path)
     with mirror.connect() as connection:
         assert connection.scalar(sa.select(sa.func.count()).select_from(QUARANTINE)) == 0
+
+
+def test_bundles_are_made_and_taken_by_one_process_at_a_time_and_not_while_a_source_is_read(
+    up: Upstream, mirror: sa.Engine, tmp_path: Path
+) -> None:
+    made = export(up.store, tmp_path)
+    assert made is not None
+    with bundling(mirror, OFFICE), pytest.raises(RetryError) as second:
+        take(mirror, tmp_path)
+    fence = take_fence(mirror, OFFICE, "up")
+    with pytest.raises(RetryError) as third:
+        take(mirror, tmp_path)
+    assert (second.value.code, third.value.code) == ("bundle-running", "bundle-sync-running")
+    with writing(mirror) as connection:
+        release(connection, fence.lease)
+    with bundling(up.store, OFFICE), pytest.raises(RetryError) as fourth:
+        export(up.store, tmp_path)
+    assert fourth.value.code == "bundle-running"
+    assert take(mirror, tmp_path)[0][1] == "taken"

@@ -111,7 +111,7 @@ def test_every_help_page_is_in_chinese(capsys):
         (["plugin"], "cli-unknown-command", "plugins"),
         (["config", "shwo"], "cli-unknown-command", "show"),
         (["plugins", "--jsn"], "cli-unknown-option", "--json"),
-        (["plugins", "x", "y"], "cli-extra-arguments", "x y"),
+        (["status", "x", "y"], "cli-extra-arguments", "x y"),
         (["init", "--folder"], "cli-option-value", "--folder"),
         (["init", "--force=3"], "cli-option-value", "--force"),
         (["--lang", "fr", "plugins"], "cli-bad-language", "fr"),
@@ -335,7 +335,7 @@ def test_init_writes_what_loads_again(tmp_path, capsys):
     assert main(words) == ExitCode.STOP
     assert "[init-exists]" in capsys.readouterr().err
     assert main([*words, "--force"]) == 0
-    assert [each.name for each in file.parent.iterdir()] == ["deployment.toml"]
+    assert sorted(each.name for each in file.parent.iterdir()) == ["deployment.toml", "secrets"]
 
 
 def test_init_tells_all_that_is_wrong_and_writes_nothing(tmp_path, capsys):

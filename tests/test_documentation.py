@@ -7,8 +7,6 @@ import ast
 import inspect
 import os
 import re
-import sys
-import tokenize
 import tomllib
 import types
 from collections.abc import Iterator
@@ -25,7 +23,6 @@ from document_pages import (
     blocks,
     errors_page,
     facts_page,
-    files,
     first_cells,
     page,
     section,
@@ -35,8 +32,6 @@ from document_pages import (
 from jianheng import hookspecs
 from jianheng.cli.app import build
 from jianheng.cli.exit_codes import ExitCode
-from jianheng.cli.session import Session
-from jianheng.cli.sync import sync_all
 from jianheng.config.deployment import Settings
 from jianheng.config.options import Option
 from jianheng.registry.hooks import HOOKS, register
@@ -45,7 +40,6 @@ from jianheng.registry.manifest import Manifest
 PAGES = sorted(
     [*DOCS.rglob("*.md"), *(ROOT / name for name in ("README.md", "README.zh-CN.md", "CONTRIBUTING.md"))]
 )
-MOST_CODE_LINES = 25
 SHARED = {"--config", "--json", "--verbose", "--quiet", "--lang", "--help"}
 
 
@@ -218,91 +212,6 @@ def test_the_generated_pages_are_current(name, made):
     if os.environ.get("JIANHENG_WRITE_DOCS") == "1":
         (DOCS / name).write_text(made(), encoding="utf-8")
     assert made() == page(name)
-
-
-# The vendor's adapter.
-
-
-def code_lines(source: str) -> int:
-    """Return how many lines hold code: no blanks, comments or docstrings."""
-    idle = {
-        tokenize.COMMENT,
-        tokenize.NL,
-        tokenize.NEWLINE,
-        tokenize.INDENT,
-        tokenize.DEDENT,
-        tokenize.ENDMARKER,
-    }
-    tree = ast.parse(source)
-    docstrings = {
-        line
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Expr)
-        and isinstance(node.value, ast.Constant)
-        and isinstance(node.value.value, str)
-        for line in range(node.lineno, (node.end_lineno or node.lineno) + 1)
-    }
-    tokens = tokenize.generate_tokens(iter(source.splitlines(keepends=True)).__next__)
-    return len({token.start[0] for token in tokens if token.type not in idle} - docstrings)
-
-
-@pytest.fixture
-def vendor(tmp_path, monkeypatch):
-    """Install the distribution of the vendor guide where Python finds it; return the folder of an office that uses it."""
-    site = files(page("vendor-guide.md"), tmp_path / "site")
-    project = tomllib.loads((site / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    info = site / f"{project['name'].replace('-', '_')}-{project['version']}.dist-info"
-    info.mkdir()
-    about = f"Metadata-Version: 2.1\nName: {project['name']}\nVersion: {project['version']}\n"
-    (info / "METADATA").write_text(about, encoding="utf-8")
-    points = "".join(f"{name} = {module}\n" for name, module in project["entry-points"]["jianheng"].items())
-    (info / "entry_points.txt").write_text(f"[jianheng]\n{points}", encoding="utf-8")
-    monkeypatch.syspath_prepend(site)
-    office = tmp_path / "office"
-    office.mkdir()
-    use = next(content for _, _, content in blocks(page("vendor-guide.md")) if "[sources.hr]" in content)
-    head = '[office]\ncode = "990101"\nname = "东屿区院"\n[policy]\npack = "laoshan"\nperiods = ["2026"]\n'
-    (office / "deployment.toml").write_text(head + use, encoding="utf-8")
-    people = next(
-        content for _, _, content in blocks(page("vendor-guide.md")) if content.startswith('{"id": 17')
-    )
-    (office / "people.jsonl").write_text(people, encoding="utf-8")
-    yield office
-    sys.modules.pop("acme_hr", None)
-
-
-def synced(office: Path) -> tuple[int, int, list[str]]:
-    """Sync; return rows inserted, rows in quarantine, and the codes of what failed."""
-    session = Session({"JIANHENG_CONFIG": str(office)})
-    reports, failed = sync_all(session)
-    problems = [each.code for report in reports for each in report.problems]
-    inserted = sum(report.counts.inserted for report in reports)
-    return (
-        inserted,
-        sum(report.open_quarantine for report in reports),
-        problems + [each.code for each in failed],
-    )
-
-
-def test_the_adapter_of_the_vendor_guide_syncs_quarantines_and_mends(vendor):
-    people = vendor / "people.jsonl"
-    assert synced(vendor) == (1, 1, [])
-    people.write_text(
-        people.read_text(encoding="utf-8").replace('"no": ""', '"no": "0102"'), encoding="utf-8"
-    )
-    assert synced(vendor) == (1, 0, [])
-    assert synced(vendor) == (0, 0, [])
-    people.unlink()
-    assert synced(vendor) == (0, 0, ["acme-no-file"])
-
-
-def test_the_adapter_of_the_vendor_guide_is_short():
-    source = next(
-        content
-        for language, name, content in blocks(page("vendor-guide.md"))
-        if name == "acme_hr/__init__.py"
-    )
-    assert 0 < code_lines(source) <= MOST_CODE_LINES
 
 
 # Every page.

@@ -32,6 +32,7 @@ from jianheng.schedule.turn import moment_of
 from jianheng.schedule.work import Outcome, failed
 from jianheng.store import leases
 from jianheng.store.engine import now_us, writing
+from jianheng.store.operations import LEASE
 
 OFFICE = schedule_process.OFFICE
 PATIENCE_S = 30.0
@@ -262,7 +263,7 @@ def test_who_slept_past_his_lease_writes_nothing_when_he_wakes(every_store):
     store = every_store
     jobs = {"work": {"run": "sync", "every": "1s"}}
     (plan,) = plans(Schedule.model_validate({"jobs": jobs}), None)
-    asleep, awake = (Terms(OFFICE, holder, 0.2, 300) for holder in ("asleep", "awake"))
+    asleep, awake = (Terms(OFFICE, holder, 60, 300) for holder in ("asleep", "awake"))
 
     def lead(terms: Terms) -> leases.Lease:
         with writing(store) as connection:
@@ -277,7 +278,8 @@ def test_who_slept_past_his_lease_writes_nothing_when_he_wakes(every_store):
     assert mine is not None
     with pytest.raises(AssertionError):
         lead(awake)
-    time.sleep(0.25)
+    with writing(store) as connection:  # as if he had been asleep for longer than both
+        connection.execute(sa.update(LEASE).values(expires_at=1))
     other = lead(awake)
     with pytest.raises(leases.LeaseLostError):
         claim(store, asleep, [plan], leader, late + 5_000_000)

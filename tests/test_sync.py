@@ -44,7 +44,7 @@ def states(report):
 def cursor_of(store, stream):
     with store.connect() as connection:
         kept = connection.scalar(sa.select(CURSOR.c.cursor).where(CURSOR.c.stream == stream))
-    return cursors.unpack(kept, "up", stream)
+    return cursors.unpack(kept, "up", stream).cursor
 
 
 def test_counts_tell_what_became_of_every_row(store):

@@ -165,7 +165,7 @@ def test_a_span_is_read_by_itself_and_goes_on_where_it_broke(store):
     assert len(cases_of(store)) == 11
     with store.connect() as connection:  # the span's own place is forgotten, the stream's stands as it stood
         kept = [tuple(row) for row in connection.execute(sa.select(CURSOR.c.partition, CURSOR.c.cursor))]
-    assert [(name, cursors.unpack(text, "up", "case")) for name, text in kept] == [("", "3")]
+    assert [(name, cursors.unpack(text, "up", "case").cursor) for name, text in kept] == [("", "3")]
     assert made.asked == [None]
 
 
@@ -179,10 +179,13 @@ def test_a_source_without_spans_says_so(lite_store):
 
 def test_a_cursor_is_kept_in_an_envelope_whose_version_says_who_can_read_it():
     told = cursors.pack('{"v": 9}')
-    assert json.loads(told) == {"v": 1, "cursor": '{"v": 9}'}
-    assert cursors.unpack(told, "up", "case") == '{"v": 9}'
+    assert json.loads(told) == {"v": 2, "cursor": '{"v": 9}'}
+    assert cursors.unpack(told, "up", "case") == cursors.Kept('{"v": 9}')
+    assert cursors.unpack('{"v": 1, "cursor": "x"}', "up", "case") == cursors.Kept("x")
+    whole = cursors.Kept("x", "0011223344556677", 7)
+    assert cursors.unpack(cursors.pack(whole.cursor, whole.edge, whole.full_at), "up", "case") == whole
     with pytest.raises(StopError) as newer:
-        cursors.unpack('{"v": 2, "cursor": "x"}', "up", "case")
+        cursors.unpack('{"v": 3, "cursor": "x"}', "up", "case")
     assert newer.value.code == "sync-cursor-newer"
     for text in ("12", "[]", "{}", "not json", '{"v": "1", "cursor": "x"}'):
         with pytest.raises(StopError):
@@ -201,7 +204,8 @@ def test_cursors_from_before_envelopes_are_put_into_one_and_taken_out_again(tmp_
         command.downgrade(configuration, "0003")
         assert connection.scalar(sa.text("SELECT cursor FROM sync_cursor")) == "1"
         command.upgrade(configuration, "0004")
-        assert connection.scalar(sa.select(CURSOR.c.cursor)) == cursors.pack("1")
+        kept = connection.scalar(sa.select(CURSOR.c.cursor))
+        assert cursors.unpack(kept, "up", "case") == cursors.Kept("1")
     sync(engine, made)
     assert made.asked == [None, "1"]
     engine.dispose()
@@ -211,7 +215,7 @@ def test_a_cursor_of_a_newer_version_is_not_guessed_at(lite_store):
     made = table("case", case("A"), mode="cursor")
     sync(lite_store, made)
     with lite_store.begin() as connection:
-        connection.execute(sa.update(CURSOR).values(cursor='{"v": 2, "cursor": "1", "more": true}'))
+        connection.execute(sa.update(CURSOR).values(cursor='{"v": 3, "cursor": "1", "more": true}'))
     report = sync(lite_store, made)
     assert (codes(report), made.asked) == (["sync-cursor-newer"], [None])
 

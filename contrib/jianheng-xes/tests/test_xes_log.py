@@ -2,6 +2,7 @@
 
 import datetime as dt
 import gzip
+import tracemalloc
 
 import pytest
 
@@ -160,3 +161,39 @@ def test_no_log_a_wrong_zone_and_an_attribute_that_is_not_there_are_told(tmp_pat
     assert raised.value.code == "xes-zone"
     (found,) = opened(log, handler="nobody").check()
     assert (found.ok, found.problem.fields["attributes"]) == (True, "nobody")
+
+
+@pytest.mark.parametrize("encoding", ["gb2312", "GBK", "gb18030", "big5", "utf-16"])
+def test_a_log_in_another_encoding_is_read(tmp_path, encoding):
+    file = tmp_path / "log.xes"
+    trace = '<trace><string key="concept:name" value="受理"/></trace>'
+    text = f'<?xml version="1.0" encoding="{encoding}"?><log>{"<!-- 说明 -->" * 2000}{trace}</log>'
+    file.write_bytes(text.encode(encoding))
+    assert [each.attributes["concept:name"] for each in traces(file)] == ["受理"]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b'<log><trace><string key="a" value="' + b"x" * (5 << 20) + b'"/></trace></log>',
+        b"<log>" + b" " * (5 << 20) + b"</log>",
+        b'<?xml version="1.0" encoding="gbk"?><log><string key="a" value="\xff"/></log>',
+        b'<?xml version="1.0" encoding="euc-kr"?><log/>',
+    ],
+)
+def test_a_text_without_end_and_unknown_bytes_are_told(tmp_path, content):
+    file = tmp_path / "log.xes"
+    file.write_bytes(content)
+    with pytest.raises(StopError) as caught:
+        list(traces(file))
+    assert caught.value.problem.code == "xes-not-a-log"
+
+
+def test_memory_does_not_keep_what_stands_beside_the_cases(tmp_path):
+    file = tmp_path / "log.xes"
+    file.write_bytes(b"<log>" + b'<event><string key="a" value="b"/></event>' * 50_000 + b"<trace/></log>")
+    tracemalloc.start()
+    assert len(list(traces(file))) == 1
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 2_000_000

@@ -25,6 +25,7 @@ from jianheng.sync.bundle_chain import links
 from jianheng.sync.bundle_export import Progress, export_bundle
 from jianheng.sync.bundle_import import Imported, import_bundles
 from jianheng.sync.bundle_manifest import Manifest, new_key, signing_key
+from jianheng.sync.bundle_seal import new_opening_key, opening_keys
 
 
 def command() -> click.Command:
@@ -61,9 +62,10 @@ def _progress(session: Session) -> Iterator[Progress]:
 def _keygen() -> click.Command:
     @click.command("keygen", help=text("cli-help-bundle-keygen"))
     @click.argument("file", type=click.Path(path_type=Path), metavar=text("cli-help-bundle-file"))
+    @click.option("--opening", is_flag=True, help=text("cli-help-bundle-opening"))
     @pass_session
-    def keygen(session: Session, file: Path) -> None:
-        secret, public = new_key()
+    def keygen(session: Session, file: Path, opening: bool) -> None:
+        secret, public = new_opening_key() if opening else new_key()
         try:
             opened = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
             with os.fdopen(opened, "w", encoding="ascii") as made:
@@ -73,7 +75,8 @@ def _keygen() -> click.Command:
         if session.flags.json:
             print_json({"file": str(file), "public_key": public})
         else:
-            print_line(text("cli-bundle-key", file=file, key=public))
+            told = "cli-bundle-opening-key" if opening else "cli-bundle-key"
+            print_line(text(told, file=file, key=public))
 
     return keygen
 
@@ -102,7 +105,15 @@ def _export() -> click.Command:
             begin = None if since is None else _us(since)
             sources = tuple(deployment.sources)
             made = export_bundle(
-                store, office, sources, folder, key, since=begin, until=until, progress=progress
+                store,
+                office,
+                sources,
+                folder,
+                key,
+                since=begin,
+                until=until,
+                recipients=deployment.bundle.recipients,
+                progress=progress,
             )
             if made is not None:
                 _record(store, office, by, "bundle-export", made.manifest, [made.manifest.number])
@@ -166,9 +177,11 @@ def _import() -> click.Command:
     @pass_session
     def import_(session: Session, folder: Path, by: str) -> None:
         trusted = session.deployment.bundle.trusted_keys
+        opening = resolve_secrets(session.deployment, under="bundle.opening_keys", environ=session.environ)
+        keys = opening_keys(each.reveal() for each in opening.values())
         with _store(session) as (store, office):
             with _progress(session) as progress:
-                done = import_bundles(store, office, folder, trusted, progress)
+                done = import_bundles(store, office, folder, trusted, progress, keys)
             taken = [each.manifest.number for each in done if each.outcome == "taken"]
             if taken:
                 _record(store, office, by, "bundle-import", done[0].manifest, taken)

@@ -1,11 +1,14 @@
 """``jianheng doctor``: everything that could keep this deployment from working, found in one go."""
 
+import errno
+import os
 import platform
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, requires, version
 from itertools import islice
+from pathlib import Path
 from typing import Literal
 
 import click
@@ -13,11 +16,13 @@ import click
 from jianheng.boundary import Boundary
 from jianheng.cli.exit_codes import ExitCode
 from jianheng.cli.output import print_json, print_line, problem_json
+from jianheng.cli.schedule_check import check_schedule
 from jianheng.cli.services import check_policy, check_quarantine, check_store
 from jianheng.cli.session import OpenSource, OpenTarget, Session, open_source, open_target, pass_session
 from jianheng.config import Deployment, resolve_secrets, secret_references
+from jianheng.config.pseudonym import KEY_FILE, pseudonym_key
 from jianheng.contract import Finding, Secret, Source, Target
-from jianheng.errors import JianhengError, Problem, problem
+from jianheng.errors import JianhengError, Problem, StopError, problem
 from jianheng.messages import text
 from jianheng.registry import Plugin, unknown_names
 
@@ -53,7 +58,8 @@ def command() -> click.Command:
     @pass_session
     def doctor(session: Session) -> int:
         checks: list[Check] = []
-        for found in examine(session, check_store, check_policy, check_quarantine):
+        checks_of = (check_store, check_policy, check_quarantine, check_schedule)
+        for found in examine(session, *checks_of):
             each = _told_once(found, checks)
             checks.append(each)
             if not session.flags.json:
@@ -81,8 +87,10 @@ def examine(
     store_check: StoreCheck | None = None,
     policy_check: PolicyCheck | None = None,
     quarantine_check: PolicyCheck | None = None,
+    schedule_check: PolicyCheck | None = None,
 ) -> Iterator[Check]:
     """Yield every check in order; one that fails keeps none of the others from being made."""
+    session.examines = True
     yield from _libraries()
     try:
         deployment: Deployment | None = session.deployment
@@ -99,13 +107,15 @@ def examine(
         yield from _adapter(session, "source", name)
     for name in deployment.targets:
         yield from _adapter(session, "target", name)
-    looks: list[Look] = []
+    looks: list[Look] = [("privacy", "", lambda: _pseudonyms(session, deployment))]
     if store_check is not None:
         looks.append(("store", "", lambda: store_check(deployment, secrets)))
     if quarantine_check is not None:
         looks.append(("quarantine", "", lambda: quarantine_check(session)))
     if policy_check is not None:
         looks.append(("policy", deployment.policy.pack, lambda: policy_check(session)))
+    if schedule_check is not None:
+        looks.append(("schedule", "", lambda: schedule_check(session)))
     yield from _last_looks(looks)
 
 
@@ -117,6 +127,22 @@ def _secrets(session: Session, deployment: Deployment, found: dict[str, Secret])
             yield from _failed("secret", key, error.problems)
         else:
             yield Check("secret", key, "ok")
+
+
+def _pseudonyms(session: Session, deployment: Deployment) -> Iterator[Finding]:
+    """Say whether names of parties can be replaced: by a key that is there, or one that can be made; make none."""
+    file = deployment.folder / KEY_FILE
+    if deployment.privacy.pseudonym_key is None and not file.exists():
+        if not _is_writable(deployment.folder):
+            raise StopError("pseudonym-key-unwritable", file=str(file), detail=os.strerror(errno.EACCES))
+        yield Finding("", detail=text("cli-doctor-pseudonyms-later", file=file))
+        return
+    pseudonym_key(deployment, session.environ)
+    yield Finding("", detail=text("cli-doctor-pseudonyms"))
+
+
+def _is_writable(folder: Path) -> bool:
+    return os.access(folder, os.W_OK)
 
 
 def _last_looks(looks: Iterable[Look]) -> Iterator[Check]:
@@ -154,8 +180,12 @@ def _plugins(session: Session, deployment: Deployment) -> Iterator[Check]:
     for plugin in enabled:
         for notice in plugin.notices:
             yield Check("plugin", plugin.id, "warning", problem=notice)
-    for each in unknown_names(plugins, deployment.plugins.allow, deployment.plugins.disable):
+    for each in unknown_names(plugins, _allowed(deployment), deployment.plugins.disable):
         yield Check("plugin", str(each.fields["name"]), "warning", problem=each)
+
+
+def _allowed(deployment: Deployment) -> tuple[str, ...]:
+    return (*deployment.plugins.allow, *deployment.plugins.allow_unsigned)
 
 
 def _set_aside(plugin: Plugin, *, needed: bool) -> Check:

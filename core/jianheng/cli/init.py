@@ -3,9 +3,10 @@
 import datetime as dt
 import json
 import os
+import secrets
 import sys
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import click
@@ -22,6 +23,8 @@ ARCHIVE = "archive-http"
 PERSONNEL = "personnel-workbook"
 WORKBOOK = "excel-workbook"
 REPORT = "html-report"
+QUARANTINE_KEY = Path("secrets", "quarantine.key")
+"""Where the key of the quarantine lies within the deployment's folder."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +43,7 @@ class Answers:
     archive_secret: str = "env:ARCHIVE_CLIENT_SECRET"  # noqa: S105 a reference, not a secret
     workbook: str | None = None
     report: str | None = None
+    quarantine_key: str | None = None
 
 
 def command() -> click.Command:
@@ -67,7 +71,9 @@ def command() -> click.Command:
         if file.exists() and not force:
             raise StopError("init-exists", file=str(file))
         answers = _answers(given, periods or (str(dt.datetime.now().astimezone().year),))
+        answers = replace(answers, quarantine_key=f"file:{QUARANTINE_KEY.as_posix()}")
         write_deployment(file, deployment_text(answers))
+        make_key(file.parent / QUARANTINE_KEY)
         if session.flags.json:
             print_json({"file": str(file), "next": [f"jianheng doctor --config {file.parent}"]})
         else:
@@ -124,6 +130,13 @@ def deployment_text(answers: Answers) -> str:
     ]
     if _needs_password(answers.store):
         parts.append('password = "env:JIANHENG_STORE_PASSWORD"')
+    if answers.quarantine_key is not None:
+        parts += [
+            "",
+            "[quarantine]",
+            "# 隔离的记录用这个密钥加密保存；密钥与事实库分开备份，丢失后这些记录只能由来源再次给出。",
+            f"key = {_quoted(answers.quarantine_key)}",
+        ]
     parts += [
         "",
         "[policy]",
@@ -154,6 +167,23 @@ def deployment_text(answers: Answers) -> str:
     if answers.report is not None:
         parts += ["", "[targets.report]  # 网页报告(不联网)", *_use(REPORT, folder=answers.report)]
     return "\n".join(parts) + "\n"
+
+
+def make_key(file: Path) -> None:
+    """Make a key that only its owner can read; one that is there stays.
+
+    Raises:
+        StopError: it cannot be made.
+    """
+    if file.exists():
+        return
+    try:
+        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        opened = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(opened, "w", encoding="ascii") as made:
+            made.write(secrets.token_hex(32) + "\n")
+    except OSError as error:
+        raise StopError("init-unwritable", file=str(file), detail=error.strerror or "") from None
 
 
 def _use(adapter: str, **options: str) -> list[str]:

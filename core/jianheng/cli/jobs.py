@@ -10,9 +10,12 @@ from jianheng.cli.session import Session
 from jianheng.cli.sync import sync_all
 from jianheng.config.schedule import Job
 from jianheng.errors import FaultsError, JianhengError, Problem, Recovery, StopError
+from jianheng.messages import text
 from jianheng.rules.workdays import WorkCalendar, read_calendar
-from jianheng.schedule.timetable import Plan, plans
+from jianheng.schedule.timetable import Plan, begins_at, next_slot, plans
+from jianheng.schedule.turn import moment_of, us_of
 from jianheng.schedule.work import Outcome, Work, asked_wait
+from jianheng.store.engine import now_us
 from jianheng.sync.counts import SourceReport
 
 WORST: tuple[Recovery, ...] = ("retry", "stop", "ask", "quarantine")
@@ -30,10 +33,16 @@ def plans_of(session: Session) -> tuple[Plan, ...]:
     if not schedule.jobs:
         raise StopError("schedule-no-jobs", file=str(session.deployment.file))
     needed = any(job.workdays is not None for job in schedule.jobs.values())
-    return plans(schedule, _calendar(session) if needed else None)
+    return plans(schedule, calendar_of(session) if needed else None)
 
 
-def _calendar(session: Session) -> WorkCalendar:
+def calendar_of(session: Session) -> WorkCalendar:
+    """Return the working calendar that the deployment's jobs go by.
+
+    Raises:
+        StopError: it is not installed.
+        FaultsError: what is wrong with it.
+    """
     name = session.deployment.schedule.calendar
     files = session.registry.calendar_files()
     if name not in files:
@@ -44,11 +53,35 @@ def _calendar(session: Session) -> WorkCalendar:
     return found
 
 
+def coming(plan: Plan, office: str, count: int) -> list[int]:
+    """Return when a job begins next, in microseconds since 1970; nothing for one that follows another."""
+    found: list[int] = []
+    slot = next_slot(plan, moment_of(now_us()))
+    while slot is not None and len(found) < count:
+        found.append(us_of(begins_at(plan, office, slot)))
+        slot = next_slot(plan, slot)
+    return found
+
+
+def when(plan: Plan) -> str:
+    """Return when a job runs, in words."""
+    job = plan.job
+    whens = {"every": job.every, "cron": job.cron, "workdays": job.workdays, "after": job.after}
+    kind, value = next((kind, value) for kind, value in whens.items() if value is not None)
+    return text(f"cli-when-{kind}", value=value)
+
+
 def works_of(session: Session) -> dict[str, Work]:
     """Return what each job of the deployment does."""
-    silent = Session(session.environ)
-    silent.flags = replace(session.flags, quiet=True, json=False)
-    return {name: _work(silent, job) for name, job in session.deployment.schedule.jobs.items()}
+    quiet = silent(session)
+    return {name: _work(quiet, job) for name, job in session.deployment.schedule.jobs.items()}
+
+
+def silent(session: Session) -> Session:
+    """Return a session of the same deployment that shows no progress."""
+    found = Session(session.environ)
+    found.flags = replace(session.flags, quiet=True, json=False)
+    return found
 
 
 def _work(session: Session, job: Job) -> Work:
@@ -76,7 +109,9 @@ def _sync(session: Session, job: Job) -> Outcome:
     done = not failed and all(report.state == "done" for report in reports)
     runs = [report.run_id for report in reports]
     recovery = None if done else _recovery(needed)
-    return Outcome(done, recovery, problems, {**counts, "runs": runs}, asked_wait(failed))
+    waits = [each.after_s for report in reports for each in report.streams if each.after_s is not None]
+    after_s = max([*waits, asked_wait(failed) or 0]) or None
+    return Outcome(done, recovery, problems, {**counts, "runs": runs}, after_s)
 
 
 def _score(session: Session, job: Job) -> Outcome:

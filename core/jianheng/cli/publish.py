@@ -53,7 +53,8 @@ def publish_all(
             made: dict[str, list[tuple[int, Publication]]] = {}
             for name in names:
                 try:
-                    for kind in plugin_of_target(session, name).publications:
+                    kinds = plugin_of_target(session, name).publications
+                    for kind in (each for each in kinds if each != "notices"):  # those come by themselves
                         if kind not in made:
                             made[kind] = _make(kind, store, office, policy, wanted)
                         offers += [Offer(name, publication, result) for result, publication in made[kind]]

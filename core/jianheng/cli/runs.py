@@ -54,7 +54,7 @@ def _tell_runs(session: Session, found: list[Run]) -> None:
             told_time(each.started_at),
             _seconds(each.started_at, each.finished_at),
             run_word(each.state),
-            _counts(each.counts),
+            counts_told(each.counts),
         )
         for each in found
     ]
@@ -88,11 +88,14 @@ def _why(detail: Mapping[str, Any]) -> str:
     why = [text(f"cli-why-{detail['why']}")] if "why" in detail else []
     missed = [text("cli-why-passed", count=detail["missed"])] if "missed" in detail else []
     tries = [text("cli-why-attempts", count=len(attempts))] if len(attempts) > 1 else []
-    return "; ".join([*why, *missed, *tries, *dict.fromkeys(codes)]) or _counts(detail.get("counts", {}))
+    return "; ".join([*why, *missed, *tries, *dict.fromkeys(codes)]) or counts_told(detail.get("counts", {}))
 
 
-def _counts(counts: Mapping[str, Any]) -> str:
-    return " ".join(f"{name}={value}" for name, value in counts.items() if isinstance(value, int) and value)
+def counts_told(counts: Mapping[str, Any]) -> str:
+    """Return counts in one line, those of a period behind its name; what is 0 is left out."""
+    told = [f"{name}={value}" for name, value in counts.items() if isinstance(value, int) and value]
+    told += [f"{name}: {counts_told(each)}" for name, each in counts.items() if isinstance(each, Mapping)]
+    return " ".join(told)
 
 
 def run_word(state: str) -> str:

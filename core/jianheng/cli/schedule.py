@@ -2,11 +2,13 @@
 
 import logging
 import os
+import secrets
 import signal
 import sys
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from types import FrameType
 from typing import Any
 
@@ -14,8 +16,10 @@ import click
 import sqlalchemy as sa
 
 from jianheng.cli.exit_codes import ExitCode
-from jianheng.cli.jobs import plans_of, works_of
+from jianheng.cli.jobs import coming, plans_of, silent, when, works_of
+from jianheng.cli.notices import send_notices, takers, watched_of
 from jianheng.cli.output import print_json, print_line, print_problems, print_table, problem_json
+from jianheng.cli.runs import counts_told
 from jianheng.cli.services import store_of
 from jianheng.cli.session import Session, pass_session
 from jianheng.config.faults import likely
@@ -24,14 +28,14 @@ from jianheng.logs import configure_logs
 from jianheng.messages import text
 from jianheng.schedule.by_hand import run_by_hand
 from jianheng.schedule.claims import Terms
+from jianheng.schedule.incidents import Watched
 from jianheng.schedule.listening import listen
 from jianheng.schedule.metrics import Metrics
 from jianheng.schedule.scheduler import Scheduler
 from jianheng.schedule.status import Status, read_status
-from jianheng.schedule.timetable import Plan, begins_at, next_slot
-from jianheng.schedule.turn import moment_of, us_of
-from jianheng.schedule.work import Outcome
-from jianheng.store.engine import now_us, told_time
+from jianheng.schedule.timetable import Plan
+from jianheng.schedule.work import Outcome, attempt
+from jianheng.store.engine import told_time
 from jianheng.store.leases import me, shown
 
 
@@ -75,7 +79,9 @@ def _start() -> click.Command:
         )
         with store_of(session) as store:
             metrics = Metrics(lambda: status_of(session, store))
-            scheduler = Scheduler(store, terms_of(session), plans, works, metrics)
+            quiet = silent(session)
+            tell = partial(_tell_all, quiet, watched_of(quiet) if takers(quiet) else None)
+            scheduler = Scheduler(store, terms_of(session), plans, works, metrics, tell=tell)
             left = _serve(session, scheduler, metrics, address)
         if left:  # their threads cannot be ended, only the process: what they committed is whole
             sys.stdout.flush()
@@ -140,9 +146,21 @@ def _run() -> click.Command:
             raise StopError("schedule-no-such-job", job=job, nearest=near)
         with store_of(session) as store:
             state, outcome = run_by_hand(store, terms_of(session), plan, works_of(session)[job])
+        quiet = silent(session)
+        told = attempt(lambda: _tell_all(quiet), secrets.token_hex(4))
+        if (
+            not told.done and not session.flags.json
+        ):  # it waits in the outbox, and is tried after the next job
+            print_problems(told.problems, as_json=False)
         return _told(session, plan, state, outcome)
 
     return run
+
+
+def _tell_all(session: Session, watched: Watched | None = None) -> Outcome:
+    """Tell those who take notices what they were not told yet; what they do not take waits in the outbox."""
+    failed = [each.error for each in send_notices(session, watched).failures]
+    return Outcome(not failed, problems=tuple(one for error in failed for one in error.problems))
 
 
 def _told(session: Session, plan: Plan, state: str, outcome: Outcome) -> int:
@@ -157,6 +175,9 @@ def _told(session: Session, plan: Plan, state: str, outcome: Outcome) -> int:
     else:
         print_problems(outcome.problems, as_json=False)
         print_line(text("cli-schedule-ran", job=plan.name, state=text(f"cli-slot-{state}")))
+        counted = counts_told(outcome.counts)
+        if counted:
+            print_line(f"  {counted}")
     codes = {"retry": ExitCode.RETRY, "ask": ExitCode.ASK}
     return ExitCode.OK if outcome.done else codes.get(outcome.recovery or "", ExitCode.STOP)
 
@@ -171,14 +192,14 @@ def _list() -> click.Command:
         plans, office = plans_of(session), session.deployment.office.code
         with store_of(session) as store:
             states = {each.job: each for each in status_of(session, store).jobs}
-        coming = {plan.name: _coming(plan, office, count) for plan in plans}
+        nexts = {plan.name: coming(plan, office, count) for plan in plans}
         if session.flags.json:
             jobs = [
                 {
                     "job": plan.name,
                     "run": plan.job.run,
-                    "when": _when(plan),
-                    "next": [told_time(each) for each in coming[plan.name]],
+                    "when": when(plan),
+                    "next": [told_time(each) for each in nexts[plan.name]],
                     "state": states[plan.name].state,
                 }
                 for plan in plans
@@ -190,8 +211,8 @@ def _list() -> click.Command:
             (
                 plan.name,
                 plan.job.run,
-                _when(plan),
-                "\n".join(told_time(each) for each in coming[plan.name]),
+                when(plan),
+                "\n".join(told_time(each) for each in nexts[plan.name]),
                 _moment(states[plan.name].slot_at),
                 text(f"cli-slot-{states[plan.name].state}"),
             )
@@ -200,22 +221,6 @@ def _list() -> click.Command:
         print_table([text(f"cli-column-{each}") for each in columns], rows)
 
     return list_
-
-
-def _coming(plan: Plan, office: str, count: int) -> list[int]:
-    found: list[int] = []
-    slot = next_slot(plan, moment_of(now_us()))
-    while slot is not None and len(found) < count:
-        found.append(us_of(begins_at(plan, office, slot)))
-        slot = next_slot(plan, slot)
-    return found
-
-
-def _when(plan: Plan) -> str:
-    job = plan.job
-    whens = {"every": job.every, "cron": job.cron, "workdays": job.workdays, "after": job.after}
-    kind, value = next((kind, value) for kind, value in whens.items() if value is not None)
-    return text(f"cli-when-{kind}", value=value)
 
 
 def _moment(us: int | None) -> str:

@@ -3,9 +3,9 @@
 import logging
 import os
 import sys
-from collections.abc import Mapping
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -34,9 +34,11 @@ from jianheng.config import (
 from jianheng.config.faults import likely, nearest
 from jianheng.contract import AdapterContext, Secret, Source, Target
 from jianheng.errors import FaultsError, Problem, StopError, problem
+from jianheng.isolation.limits import MIB, Limits
 from jianheng.logs import configure_logs, get_log
 from jianheng.messages import text
 from jianheng.registry import Plugin, Registry, discover
+from jianheng.trust.rules import trust_of
 
 CONFIG_VARIABLE = "JIANHENG_CONFIG"
 ANY_STREAM = "*"
@@ -60,6 +62,8 @@ class Session:
     def __init__(self, environ: Mapping[str, str] | None = None) -> None:
         self.environ: Mapping[str, str] = os.environ if environ is None else environ
         self.flags = Flags()
+        self.examines = False
+        """Whether plugins of others are imported once, each in a process of its own, to know what is wrong with them."""
 
     @property
     def config_path(self) -> Path:
@@ -84,9 +88,10 @@ class Session:
     def registry(self) -> Registry:
         """All plugins, as the deployment allows them; built-ins only when there is no deployment."""
         if not self.has_deployment:
-            return Registry(discover())
+            return Registry(discover(examine=self.examines))
         plugins = self.deployment.plugins
-        return Registry(discover(plugins.allow, plugins.disable))
+        trust = trust_of(self.deployment)
+        return Registry(discover(plugins.allow, plugins.disable, examine=self.examines, trust=trust))
 
     def configure_logs(self) -> None:
         """Set up logging as the flags say."""
@@ -137,13 +142,20 @@ class OpenTarget:
     use: TargetUse
 
 
-def open_source(session: Session, name: str, *, timeout_s: float | None = None) -> OpenSource:
+def open_source(
+    session: Session,
+    name: str,
+    *,
+    timeout_s: float | None = None,
+    pseudonym: Callable[[str], str] | None = None,
+) -> OpenSource:
     """Make a source of the deployment, its options checked and its secrets resolved.
 
     Args:
         session: whose deployment and registry.
         name: the source's name in the deployment.
         timeout_s: limit of each call instead of the configured one.
+        pseudonym: what makes pseudonyms instead of the office's key, which a first use would create.
 
     Raises:
         FaultsError: what is wrong with its options, secrets or streams, together.
@@ -153,8 +165,9 @@ def open_source(session: Session, name: str, *, timeout_s: float | None = None) 
     plugin = session.registry.plugin(use.adapter, "source")
     wrong = _unknown_streams(session.deployment, name, use, plugin)
     context = _context(session, "sources", name, use, plugin, wrong)
+    context = context if pseudonym is None else replace(context, pseudonym=pseudonym)
     boundary = _boundary(session, name, plugin, timeout_s or use.timeout_s)
-    factory = session.registry.source_factory(use.adapter)
+    factory = _limited(session.registry.source_factory(use.adapter), plugin, use)
     source: Source = boundary.call("open", factory, context, returns=Source)
     return OpenSource(name, source, boundary, context, plugin, use)
 
@@ -175,7 +188,7 @@ def open_target(session: Session, name: str, *, timeout_s: float | None = None) 
     plugin = session.registry.plugin(use.adapter, "target")
     context = _context(session, "targets", name, use, plugin, [])
     boundary = _boundary(session, name, plugin, timeout_s or use.timeout_s)
-    factory = session.registry.target_factory(use.adapter)
+    factory = _limited(session.registry.target_factory(use.adapter), plugin, use)
     target: Target = boundary.call("open", factory, context, returns=Target)
     return OpenTarget(name, target, boundary, context, plugin, use)
 
@@ -199,6 +212,13 @@ def _use(uses: Mapping[str, Use], kind: str, name: str) -> Use:
         word = text(f"cli-kind-{kind.removesuffix('s')}")
         raise StopError("cli-no-such-use", kind=kind, kind_name=word, name=name, nearest=likely(name, uses))
     return uses[name]
+
+
+def _limited(make: Callable[..., Any], plugin: Plugin, use: TargetUse) -> Callable[[AdapterContext], Any]:
+    """Return a factory that gives an adapter's process as much memory as the deployment says."""
+    if plugin.isolation == "none":
+        return make
+    return partial(make, limits=Limits(memory_bytes=use.memory_mb * MIB))
 
 
 def _boundary(session: Session, name: str, plugin: Plugin, timeout_s: float) -> Boundary:

@@ -4,18 +4,20 @@ import datetime as dt
 import hashlib
 import json
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import cast
 
 import click
 from rich.progress import Progress, TaskID
 
+from jianheng.cli.affected import affected_by
 from jianheng.cli.exit_codes import ExitCode
 from jianheng.cli.output import print_json, print_line, print_problems, print_table, problem_json
 from jianheng.cli.services import sealed_store_of
 from jianheng.cli.session import OpenSource, Session, open_source, pass_session
 from jianheng.config.schedule import seconds_of
 from jianheng.contract import Batch, Keyed, Ranged, Stream
-from jianheng.errors import JianhengError, Problem, Recovery, StopError, problem
+from jianheng.errors import JianhengError, Problem, Recovery, StopError
 from jianheng.messages import text
 from jianheng.sync.counts import Counts, SourceReport
 from jianheng.sync.engine import record_unread, sync_source
@@ -103,28 +105,30 @@ def sync_all(
                 try:
                     check_quiet(pace, name)
                     opened = open_source(session, name)
-                    reports.append(
-                        sync_source(
-                            store,
-                            session.deployment.office.code,
-                            _reader(opened, pace),
-                            only=streams or opened.use.streams or (),
-                            whole=not streams,
-                            full=full,
-                            sweep=sweep,
-                            sweep_every_s=None if use.sweep_every is None else seconds_of(use.sweep_every),
-                            span=span,
-                            lease_s=use.timeout_s + _MARGIN_S,
-                            accept_mass_change=accept_mass_change,
-                            progress=_Bars(bars, name),
+                    with opened.boundary:
+                        reports.append(
+                            sync_source(
+                                store,
+                                session.deployment.office.code,
+                                _reader(opened, pace),
+                                only=streams or opened.use.streams or (),
+                                whole=not streams,
+                                full=full,
+                                sweep=sweep,
+                                sweep_every_s=_seconds(use.sweep_every),
+                                full_every_s=_seconds(use.full_every),
+                                span=span,
+                                lease_s=use.timeout_s + _MARGIN_S,
+                                accept_mass_change=accept_mass_change,
+                                progress=_Bars(bars, name),
+                                affects=partial(affected_by, session),
+                            )
                         )
-                    )
-                    opened.boundary.close()
                 except JianhengError as error:
                     failed.append(error)
                     if error.code in LEFT_ALONE:  # nothing was tried: how the source stands is as it was
                         continue
-                    record_unread(store, session.deployment.office.code, name)
+                    record_unread(store, session.deployment.office.code, name, error)
     return reports, failed
 
 
@@ -139,6 +143,10 @@ class _Bars:
         if stream not in self._tasks:
             self._tasks[stream] = self._bars.add_task(f"{self._source} {stream}", total=None)
         self._bars.update(self._tasks[stream], completed=rows)
+
+
+def _seconds(interval: str | None) -> float | None:
+    return None if interval is None else seconds_of(interval)
 
 
 def _span(first: dt.datetime | None, end: dt.datetime | None) -> Span | None:
@@ -197,6 +205,7 @@ def tell(session: Session, reports: Sequence[SourceReport], failed: Sequence[Jia
     problems += [each for report in reports for each in report.problems]
     problems = _once(problems)
     held = sum(report.open_quarantine for report in reports)
+    notes = _once([each for report in reports for stream in report.streams for each in stream.notes])
     if session.flags.json:
         told = {
             "sources": [report.as_json() for report in reports],
@@ -205,25 +214,24 @@ def tell(session: Session, reports: Sequence[SourceReport], failed: Sequence[Jia
         print_json(told, ok=not problems)
     else:
         _print(session, reports, problems, held)
+        print_problems(notes, as_json=False)
     if failed or problems:
         return _exit_code(failed, reports)
     return ExitCode.SET_ASIDE if held else ExitCode.OK
 
 
 def _once(problems: Sequence[Problem]) -> list[Problem]:
-    """Tell each problem once, and all the streams that wait for the same thing in one message."""
-    waiting: dict[tuple[object, object], list[str]] = {}
+    """Tell each problem once, and the same problem of several streams in one message; those that only wait come last."""
+    alike: dict[str, list[Problem]] = {}
     for each in problems:
-        if each.code == "sync-stream-waits":
-            waiting.setdefault((each.fields["source"], each.fields["waits_for"]), []).append(
-                str(each.fields["stream"])
-            )
-    told = [each for each in problems if each.code != "sync-stream-waits"]
-    told = [each for place, each in enumerate(told) if each not in told[:place]]
-    return told + [
-        problem("sync-stream-waits", source=source, waits_for=waits_for, stream="、".join(streams))
-        for (source, waits_for), streams in waiting.items()
-    ]
+        others = {name: value for name, value in each.fields.items() if name != "stream"}
+        alike.setdefault(repr((each.code, sorted(others.items(), key=str))), []).append(each)
+    told = []
+    for same in alike.values():
+        streams = dict.fromkeys(str(each.fields["stream"]) for each in same if "stream" in each.fields)
+        merged = {"stream": "、".join(streams)} if streams else {}
+        told.append(Problem(same[0].code, {**same[0].fields, **merged}))
+    return sorted(told, key=lambda each: each.code == "sync-stream-waits")
 
 
 def _exit_code(failed: Sequence[JianhengError], reports: Sequence[SourceReport]) -> int:

@@ -1,35 +1,37 @@
 """Many rows checked column by column: the same facts, hashes and rejects as ``convert`` gives one by one.
 
-A column of a batch has far fewer values than rows: codes, days, units. Each distinct value is read
-once, by the very function that reads it in a single row, so both ways cannot differ. A row with a
+A column is proven right as a whole where that can be (:mod:`jianheng.facts.whole`). Where it cannot, each distinct
+value is read once, by the very function that reads it in a single row, so both ways cannot differ. A row with a
 cell that is not plainly right is handed to ``convert``, which alone tells what is wrong with it.
 """
 
 import datetime as dt
+import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from itertools import repeat
-from typing import Any, TypeAlias
+from dataclasses import dataclass, replace
+from functools import partial
+from operator import methodcaller
+from typing import Any
 
 import pyarrow as pa
 
 from jianheng.facts.convert import (
+    HASH_BYTES,
     Fact,
     Read,
     Reject,
     UnfitError,
     Value,
-    content_hash,
     convert,
     known_columns,
     readers,
     storable,
     text_limit,
 )
-from jianheng.facts.entity import Entity
-
-Rows: TypeAlias = Sequence[Mapping[str, Any]] | pa.Table
-"""A batch as a source gives it: mappings, or an Arrow table that stands for its ``to_pylist()``."""
+from jianheng.facts.entity import Column, Entity
+from jianheng.facts.given import Given, Rows, given_in
+from jianheng.facts.vectors import NOTHING, Lines, Vector, as_bytes, integers
+from jianheng.facts.whole import Whole, whole_days, whole_texts
 
 
 class _Doubt:
@@ -39,6 +41,7 @@ class _Doubt:
 _DOUBT: Any = _Doubt()
 _SAME: frozenset[type] = frozenset({str, int, bool, dt.date, dt.datetime})
 """Types whose equal values are read alike, as long as a column holds no other: 1 equals True and 1.0."""
+_TEXTS: frozenset[type] = frozenset({str, type(None)})
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,13 +49,13 @@ class Checked:
     """A batch after checking, in the order it came.
 
     Attributes:
-        columns: one list per column of the entity, one value per row.
+        columns: one per column of the entity.
         rejects: unusable rows by place; their cells in ``columns`` mean nothing.
         row: gives a row back as the source gave it.
     """
 
     entity: Entity
-    columns: tuple[list[Value], ...]
+    columns: tuple[Vector, ...]
     hashes: list[str]
     deleted: list[bool]
     locators: list[str]
@@ -60,9 +63,9 @@ class Checked:
     row: Callable[[int], Mapping[str, Any]]
 
     @property
-    def keys(self) -> list[Any]:
+    def keys(self) -> Sequence[Any]:
         """The keys, one per row; text wherever the row is no reject."""
-        keys: list[Any] = self.columns[0]
+        keys: Sequence[Any] = self.columns[0].values
         return keys
 
     def __len__(self) -> int:
@@ -70,87 +73,101 @@ class Checked:
         return len(self.hashes)
 
 
-def check(entity: Entity, rows: Rows) -> Checked:
+def check(entity: Entity, rows: Rows | Given) -> Checked:
     """Check a batch; what ``convert`` gives for each row, in columns."""
-    given = _given(rows)
+    given = rows if isinstance(rows, Given) else given_in(rows)
     doubtful: set[int] = set()
-    columns: list[list[Value]] = []
-    told: list[Iterable[str]] = []
+    columns: list[Vector] = []
+    told = Lines(given.size)
+    before = "["
     for read, column in readers(entity):
-        needed = column.required or column is entity.key
-        cells = _read(given, _Way(read, needed, column.allowed, text_limit(entity, column)), column.name)
-        if cells.doubt:
-            doubtful.update(place for place, value in enumerate(cells.values) if value is _DOUBT)
-        columns.append(cells.values)
-        told.append(cells.told)
+        way = _Way(read, column.required or column is entity.key, column, text_limit(entity, column))
+        whole = _whole(given, way)
+        if whole is None:
+            whole, doubts = _read(given, way)
+            doubtful.update(doubts)
+        columns.append(whole.vector)
+        told.say(before + ("'" if whole.quoted else ""))
+        if whole.words is None:
+            told.say(NOTHING)
+        else:
+            told.tell(whole.words)
+        before = "', " if whole.quoted else ", "
+    told.say(f"{before.removesuffix(', ')}]")
     if given.columns.keys() - known_columns(entity):
         doubtful.update(given.with_others(known_columns(entity)))
-    hashes = [content_hash(f"[{', '.join(words)}]") for words in zip(*told, strict=True)]
-    deleted = [bool(each) for each in given.column("_deleted")]
-    locators = [storable(each) for each in given.column("_locator")]
-    checked = Checked(entity, tuple(columns), hashes, deleted, locators, {}, given.row)
-    for place in sorted(doubtful):
-        _decide(checked, place)
-    return checked
+    deleted = [*map(bool, given.listed("_deleted"))] if "_deleted" in given.columns else [False] * given.size
+    checked = Checked(entity, tuple(columns), _hashes(told), deleted, _locators(given), {}, given.row)
+    return _decided(checked, sorted(doubtful)) if doubtful else checked
 
 
-def _decide(checked: Checked, place: int) -> None:
-    outcome = convert(checked.entity, checked.row(place))
-    if isinstance(outcome, Reject):
-        checked.rejects[place] = outcome
-        return
-    _put(checked, place, outcome)
+def _hashes(told: Lines) -> list[str]:
+    """Return what ``content_hash`` gives for each text."""
+    hashed = map(partial(hashlib.blake2b, digest_size=HASH_BYTES), as_bytes(told.joined()))
+    return [*map(methodcaller("hexdigest"), hashed)]
 
 
-def _put(checked: Checked, place: int, fact: Fact) -> None:
-    for values, value in zip(checked.columns, fact.values, strict=True):
-        values[place] = value
-    checked.hashes[place] = fact.content_hash
+def _locators(given: Given) -> list[str]:
+    if "_locator" not in given.columns:
+        return [""] * given.size
+    told = given.listed("_locator")
+    if {*map(type, told)} <= _TEXTS and "".join(filter(None, told)).isprintable():
+        return ["" if each is None else each.strip() for each in told]
+    return [*map(storable, told)]
+
+
+def _decided(checked: Checked, doubtful: Iterable[int]) -> Checked:
+    """Return a batch whose doubtful rows were read singly: some are unusable, others told in an unusual way."""
+    facts: dict[int, Fact] = {}
+    for place in doubtful:
+        outcome = convert(checked.entity, checked.row(place))
+        if isinstance(outcome, Reject):
+            checked.rejects[place] = outcome
+        else:
+            facts[place] = outcome
+            checked.hashes[place] = outcome.content_hash
+    if not facts:
+        return checked
+    columns: list[Vector] = []
+    for number, column in enumerate(checked.columns):
+        values = [*column.values]
+        for place, fact in facts.items():
+            values[place] = fact.values[number]
+        columns.append(Vector(read=values))
+    return replace(checked, columns=tuple(columns))
 
 
 @dataclass(frozen=True, slots=True)
-class _Given:
-    """A batch turned into columns. An Arrow column stays one until its values are needed."""
+class _Way:
+    """How a column is read: ``limit`` as of ``text_limit``."""
 
-    size: int
-    columns: Mapping[str, Sequence[Any] | pa.ChunkedArray]
-    row: Callable[[int], Mapping[str, Any]]
-    with_others: Callable[[frozenset[str]], Iterable[int]]
-
-    def column(self, name: str) -> Iterable[Any]:
-        """Return the cells of a column, None where there is none."""
-        cells = self.columns.get(name)
-        if cells is None:
-            return repeat(None, self.size)
-        return cells.to_pylist() if isinstance(cells, pa.ChunkedArray) else cells
+    read: Read
+    needed: bool
+    column: Column
+    limit: int | None
 
 
-def _given(rows: Rows) -> _Given:
-    if isinstance(rows, pa.Table):
-        names = rows.column_names
-        if len(set(names)) < len(names):  # the last of a name wins
-            return _given(rows.to_pylist())
-        table = rows
-        return _Given(
-            table.num_rows,
-            dict(zip(names, table.columns, strict=True)),
-            lambda place: dict(table.slice(place, 1).to_pylist()[0]),
-            lambda _known: range(table.num_rows),
-        )
-    mappings = rows
-    layouts = {tuple(row) for row in mappings}
-    if len(layouts) == 1:
-        cells = zip(*(row.values() for row in mappings), strict=True)
-        columns: dict[str, Sequence[Any]] = dict(zip(layouts.pop(), cells, strict=True))
-    else:
-        names = list(dict.fromkeys(name for layout in layouts for name in layout))
-        columns = {name: [row.get(name) for row in mappings] for name in names}
-    return _Given(
-        len(mappings),
-        columns,
-        mappings.__getitem__,
-        lambda known: [place for place, row in enumerate(mappings) if not row.keys() <= known],
-    )
+def _whole(given: Given, way: _Way) -> Whole | None:
+    """Return a column proven right as a whole; None where that is not so."""
+    plain = way.limit is not None or way.column.type == "date"
+    if not plain or way.column.allowed or way.column.name not in given.columns:
+        return None
+    texts = given.texts(way.column.name)
+    if texts is None:
+        return None
+    if way.limit is not None:
+        return whole_texts(texts, way.limit, needed=way.needed)
+    return whole_days(texts, needed=way.needed)
+
+
+def _read(given: Given, way: _Way) -> tuple[Whole, Iterable[int]]:
+    """Return a column read value by value, and the places where something is not plainly right."""
+    if way.column.name not in given.columns:
+        empty = _DOUBT if way.needed else None
+        return Whole(Vector(read=[empty] * given.size), None), range(given.size if way.needed else 0)
+    cells = _read_cells(given, way)
+    doubts = [place for place, value in enumerate(cells.values) if value is _DOUBT] if cells.doubt else ()
+    return Whole(Vector(read=cells.values), pa.array(cells.told, pa.string())), doubts
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,26 +179,14 @@ class _Cells:
     doubt: bool
 
 
-@dataclass(frozen=True, slots=True)
-class _Way:
-    """How a column is read: ``limit`` as of ``text_limit``."""
-
-    read: Read
-    needed: bool
-    allowed: tuple[str, ...]
-    limit: int | None
-
-
-def _read(given: _Given, way: _Way, name: str) -> _Cells:
-    cells = given.columns.get(name)
-    if cells is None:
-        empty = _DOUBT if way.needed else None
-        return _Cells([empty] * given.size, ["None"] * given.size, way.needed)
+def _read_cells(given: Given, way: _Way) -> _Cells:
+    cells = given.columns[way.column.name]
     if isinstance(cells, pa.ChunkedArray):
         coded = _coded(cells)
         if coded is not None:
             few = _read_each(coded[0], way)
-            return _Cells([few.values[at] for at in coded[1]], [few.told[at] for at in coded[1]], few.doubt)
+            values = [*map(few.values.__getitem__, coded[1])]
+            return _Cells(values, [*map(few.told.__getitem__, coded[1])], few.doubt)
         cells = cells.to_pylist()
     if not _alike(cells):
         return _read_each(cells, way)
@@ -189,11 +194,9 @@ def _read(given: _Given, way: _Way, name: str) -> _Cells:
     if len(distinct) * 2 > given.size:
         return _read_each(cells, way)
     few = _read_each(distinct, way)
-    if len(distinct) == 1:
-        return _Cells(few.values * given.size, few.told * given.size, few.doubt)
-    values = dict(zip(distinct, few.values, strict=True))
+    values_of = dict(zip(distinct, few.values, strict=True))
     words = dict(zip(distinct, few.told, strict=True))
-    return _Cells([values[cell] for cell in cells], [words[cell] for cell in cells], few.doubt)
+    return _Cells([*map(values_of.__getitem__, cells)], [*map(words.__getitem__, cells)], few.doubt)
 
 
 def _read_each(cells: Sequence[Any], way: _Way) -> _Cells:
@@ -212,7 +215,7 @@ def _read_each(cells: Sequence[Any], way: _Way) -> _Cells:
         if value is None:
             if way.needed:
                 value, doubt = _DOUBT, True
-        elif way.allowed and value is not _DOUBT and value not in way.allowed:
+        elif way.column.allowed and value is not _DOUBT and value not in way.column.allowed:
             value, doubt = _DOUBT, True
         values.append(value)
     return _Cells(values, [*map(repr, values)], doubt)
@@ -220,7 +223,7 @@ def _read_each(cells: Sequence[Any], way: _Way) -> _Cells:
 
 def _plain_texts(cells: Sequence[Any], way: _Way) -> list[Value] | None:
     """Return texts of which none can be wrong, looked at all together; None when they must be looked at singly."""
-    if way.limit is None or way.allowed or not set(map(type, cells)) <= {str, type(None)}:
+    if way.limit is None or way.column.allowed or not set(map(type, cells)) <= {str, type(None)}:
         return None
     texts = [cell for cell in cells if cell is not None]
     if max(map(len, texts), default=0) > way.limit or not "".join(texts).isprintable():
@@ -260,4 +263,4 @@ def _coded(cells: pa.ChunkedArray) -> tuple[list[Any], list[int]] | None:
         return None
     coded = array.dictionary_encode()
     distinct = coded.dictionary.to_pylist()
-    return [*distinct, None], coded.indices.fill_null(len(distinct)).to_pylist()
+    return [*distinct, None], integers(coded.indices.fill_null(len(distinct)).cast(pa.int32()))

@@ -21,8 +21,11 @@ from jianheng.facts.time import wall_time
 TEXT_LIMIT = 4000
 KEY_LIMIT = 200
 CODE_LIMIT = 100
+HASH_BYTES = 16
+"""Length of a content hash."""
 RESERVED = frozenset({"_deleted", "_locator"})
-_EARLIEST, _LATEST = dt.date(1900, 1, 2), dt.date(2200, 1, 1)
+EARLIEST, LATEST = dt.date(1900, 1, 2), dt.date(2200, 1, 1)
+"""The first day that is believed, and the first after them."""
 _TRUE = frozenset({"y", "yes", "true", "1", "是"})
 _FALSE = frozenset({"n", "no", "false", "0", "否"})
 _UNPRINTABLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff]")
@@ -103,8 +106,8 @@ def _as_moment(value: object) -> dt.datetime | None:
         moment = moment if moment.tzinfo is None else wall_time(moment)
     except OverflowError:  # the first and the last day a calendar has, in another zone
         moment = dt.datetime.min  # noqa: DTZ901 out of range in any zone
-    if not _EARLIEST <= moment.date() < _LATEST:
-        raise UnfitError("row-date-out-of-range", earliest=_EARLIEST, latest=_LATEST)
+    if not EARLIEST <= moment.date() < LATEST:
+        raise UnfitError("row-date-out-of-range", earliest=EARLIEST, latest=LATEST)
     return moment
 
 
@@ -298,4 +301,4 @@ def _hash(values: list[Value]) -> str:
 
 def content_hash(told: str) -> str:
     """Return the hash of a row's values, told as Python tells a list of them."""
-    return hashlib.blake2b(told.encode(), digest_size=16).hexdigest()
+    return hashlib.blake2b(told.encode(), digest_size=HASH_BYTES).hexdigest()

@@ -52,7 +52,12 @@ class Queued:
 
 
 def subject_of(publication: Publication) -> str:
-    """Return what a later publication replaces: the policy's one for the period, or its list of all that is due."""
+    """Return what a later publication replaces: the policy's one for the period, or its list of all that is due.
+
+    Nothing replaces a notice: each has a subject of its own.
+    """
+    if publication.notice is not None:
+        return publication.notice.key + ("/over" if publication.notice.over else "")
     whole = publication.kind == "archive-due"  # whatever period it was made with
     return publication.policy if whole else f"{publication.policy} {publication.period}"
 

@@ -6,7 +6,7 @@ the target's own promise, once by name, makes it one.
 
 import hashlib
 from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
@@ -28,7 +28,8 @@ LONGEST_WAIT_S = 3600
 LONGEST_ASKED_S = 86_400
 """A service that asks for a longer rest than a day is asked again after a day."""
 _OPENING_S = 900.0
-_MARGIN_S = 60.0
+MARGIN_S = 60.0
+"""How long a target is held while what became of an entry is written."""
 _SECOND = 1_000_000
 _HANGING = ("adapter-timeout", "adapter-poisoned")
 """Stops for whoever waits for an answer; for what can be sent later, the other side is slow."""
@@ -149,21 +150,7 @@ def holding(store: sa.Engine, office: str, target: str) -> Iterator[leases.Lease
     try:
         yield taken
     finally:
-        with suppress(SQLAlchemyError), writing_latest(store) as connection:
-            leases.release(connection, taken)
-
-
-@contextmanager
-def fenced(store: sa.Engine, lease: leases.Lease, seconds: float = _MARGIN_S) -> Iterator[sa.Connection]:
-    """Open a writing transaction that only the holder of a lease can commit, and hold it so much longer.
-
-    Raises:
-        LeaseLostError: another process has taken over the target.
-    """
-    with writing_latest(store) as connection:
-        if not leases.renew(connection, lease, seconds):
-            raise leases.lost(connection, lease)
-        yield connection
+        leases.give_back(store, taken)
 
 
 def backoff_us(target: str, key: str, attempts: int) -> int:
@@ -196,7 +183,7 @@ def _rest(
         until = connection.scalar(sa.select(sa.func.max(OUTBOX.c.rest_until)).where(*mine)) or 0
     if until <= now:
         return 0
-    with fenced(store, lease) as connection:
+    with leases.fenced(store, lease, MARGIN_S) as connection:
         waits = sa.update(OUTBOX).where(*wanted, *mine, OUTBOX.c.next_at < until)
         connection.execute(waits.values(next_at=until))
     return int(until)
@@ -244,7 +231,7 @@ def _send_one(
     report: SendReport,
 ) -> JianhengError | None:
     """Send one entry and keep what became of it; return why it was not sent."""
-    payload = _claim(store, lease, entry, opened.longest_s + _MARGIN_S)
+    payload = _claim(store, lease, entry, opened.longest_s + MARGIN_S)
     if payload is None:  # superseded or dropped since it was listed
         return None
     try:
@@ -273,7 +260,7 @@ def _claim(store: sa.Engine, lease: leases.Lease, entry: sa.Row[Any], seconds: f
     Raises:
         LeaseLostError: another process has taken over the target.
     """
-    with fenced(store, lease, seconds) as connection:
+    with leases.fenced(store, lease, seconds) as connection:
         mine = (OUTBOX.c.outbox_id == entry.outbox_id, OUTBOX.c.state.in_(("waiting", "sending")))
         claimed = sa.update(OUTBOX).where(*mine).values(state="sending", attempts=entry.attempts + 1)
         if connection.execute(claimed).rowcount != 1:
@@ -287,7 +274,7 @@ def _keep_receipt(
 ) -> None:
     at = now_us()
     where = (PUBLICATION.c.publication_id == publication.id, PUBLICATION.c.target == entry.target)
-    with fenced(store, lease) as connection:
+    with leases.fenced(store, lease, MARGIN_S) as connection:
         connection.execute(
             sa.update(OUTBOX).where(OUTBOX.c.outbox_id == entry.outbox_id).values(ended("sent", at))
         )
@@ -320,7 +307,7 @@ def _keep_failure(
     """Let an entry wait or stop, with the reason; where a newer one stands behind it, it need not leave at all."""
     asked = round(min(getattr(error, "after_s", None) or 0, LONGEST_ASKED_S) * _SECOND)
     wait = max(backoff_us(entry.target, entry.idempotency_key, attempts), asked)
-    with fenced(store, lease) as connection:
+    with leases.fenced(store, lease, MARGIN_S) as connection:
         newer = connection.scalar(
             sa.select(OUTBOX.c.idempotency_key)
             .where(

@@ -9,8 +9,9 @@ import sqlalchemy as sa
 from jianheng.contract import Receipt
 from jianheng.errors import Problem, StopError, problem
 from jianheng.publish.enqueue import LISTED, OPEN_STATES, ended, receipt_of
-from jianheng.publish.outbox import fenced, holding
+from jianheng.publish.outbox import MARGIN_S, holding
 from jianheng.store import audit
+from jianheng.store.leases import fenced
 from jianheng.store.operations import OUTBOX
 
 
@@ -100,7 +101,7 @@ def retry(store: sa.Engine, office: str, ids: Sequence[int], who: str, now: int)
         chosen = entries(connection, office, ids=ids)
     _check_open(chosen)
     for each in chosen:
-        with holding(store, office, each.target) as lease, fenced(store, lease) as connection:
+        with holding(store, office, each.target) as lease, fenced(store, lease, MARGIN_S) as connection:
             _change(connection, each, {"state": "waiting", "next_at": now})
             whole = (OUTBOX.c.office == office, OUTBOX.c.target == each.target)
             connection.execute(sa.update(OUTBOX).where(*whole).values(rest_until=0))
@@ -120,7 +121,7 @@ def drop(store: sa.Engine, office: str, ids: Sequence[int], who: str, reason: st
         chosen = entries(connection, office, ids=ids)
     _check_open(chosen)
     for each in chosen:
-        with holding(store, office, each.target) as lease, fenced(store, lease) as connection:
+        with holding(store, office, each.target) as lease, fenced(store, lease, MARGIN_S) as connection:
             why = problem("outbox-dropped", id=each.outbox_id, who=who, reason=reason)
             _change(connection, each, ended("dropped", now, why, *each.problems))
             detail = {"target": each.target, "subject": each.subject, "key": each.key, "reason": reason}

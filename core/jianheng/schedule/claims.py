@@ -13,7 +13,7 @@ from jianheng.schedule.slots import Slot, lease_name
 from jianheng.schedule.timetable import Plan
 from jianheng.schedule.turn import Beginning, Settlement, decide
 from jianheng.schedule.work import Outcome
-from jianheng.store.engine import now_us, store_error, told_time, writing
+from jianheng.store.engine import now_us, store_error, told_time, writing, writing_latest
 from jianheng.store.leases import Held, Lease, fence, release, shown, take
 
 SECOND_US = 1_000_000
@@ -78,28 +78,44 @@ def claim(store: sa.Engine, terms: Terms, chain: Sequence[Plan], leader: Lease, 
 
 
 def _is_due(connection: sa.Connection, terms: Terms, plan: Plan, now: int) -> bool:
-    rows = slots.recent(connection, terms.office, plan.name)
-    if not rows or any(row.state == slots.RUNNING for row in rows):
+    rows = _recent(connection, terms, plan.name, now)
+    if not _is_known(rows, now) or any(row.state == slots.RUNNING for row in rows):
         return True
-    return bool(decide(plan, terms.office, rows, _before(connection, terms, plan), now, terms.late_s))
+    return bool(decide(plan, terms.office, rows, _before(connection, terms, plan, now), now, terms.late_s))
 
 
-def _before(connection: sa.Connection, terms: Terms, plan: Plan) -> Sequence[Slot]:
-    return () if plan.job.after is None else slots.recent(connection, terms.office, plan.job.after)
+def _before(connection: sa.Connection, terms: Terms, plan: Plan, now: int) -> Sequence[Slot]:
+    return () if plan.job.after is None else _recent(connection, terms, plan.job.after, now)
+
+
+def _recent(connection: sa.Connection, terms: Terms, job: str, now: int) -> list[Slot]:
+    """Return the recent slots of a job; where a clock that was ahead has left only later ones, also the last before now."""
+    rows = slots.recent(connection, terms.office, job)
+    if rows and not _is_known(rows, now):
+        rows += slots.recent(connection, terms.office, job, limit=1, until=now)
+    return rows
+
+
+def _is_known(rows: Sequence[Slot], now: int) -> bool:
+    """Whether anything tells since when a job is known to the timetable.
+
+    What somebody began by hand does not, nor what is due only later, by a clock that was ahead and is right since.
+    """
+    return any(row.slot_at <= now and not row.by_hand for row in rows)
 
 
 def _begin(connection: sa.Connection, terms: Terms, plan: Plan, lease: Lease, now: int) -> Claim | None:
     """With the chain's lease in hand: what still stands as running is of somebody who is gone."""
     rows = [
         _mark_lost(connection, terms.office, row) if row.state == slots.RUNNING else row
-        for row in slots.recent(connection, terms.office, plan.name)
+        for row in _recent(connection, terms, plan.name, now)
     ]
-    if not rows:
+    if not _is_known(rows, now):
         since = now - now % SECOND_US
         first = Slot(plan.name, since, lease.epoch, terms.holder, slots.BASELINE, since, since, {})
         slots.add(connection, terms.office, first)
         return None
-    turn = decide(plan, terms.office, rows, _before(connection, terms, plan), now, terms.late_s)
+    turn = decide(plan, terms.office, rows, _before(connection, terms, plan, now), now, terms.late_s)
     for each in turn.settle:
         _settle(connection, terms, plan, lease, each)
     return None if turn.begin is None else _start(connection, terms, plan, lease, turn.begin)
@@ -194,7 +210,7 @@ def give_up(store: sa.Engine, office: str, claim: Claim) -> str | None:
 
 
 def _end(store: sa.Engine, office: str, claim: Claim, ended: Slot) -> str | None:
-    with writing(store) as connection:
+    with writing_latest(store) as connection:  # a beat may be renewing the lease just now
         if not release(connection, claim.lease) or not slots.change(connection, office, ended, claim.slot):
             return None
     return ended.state

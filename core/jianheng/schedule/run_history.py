@@ -7,6 +7,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from jianheng.schedule.status import is_read_now
 from jianheng.store.tables import RUN
 
 
@@ -30,13 +31,25 @@ def read_runs(
     query = sa.select(RUN).where(RUN.c.office == office)
     query = query if kind is None else query.where(RUN.c.kind == kind)
     query = query if subject is None else query.where(RUN.c.subject == subject)
-    rows = connection.execute(query.order_by(RUN.c.run_id.desc()).limit(limit))
+    rows = connection.execute(query.order_by(RUN.c.run_id.desc()).limit(limit)).fetchall()
     return [
         Run(
-            row.run_id, row.kind, row.subject, row.started_at, row.finished_at, row.state, _counts(row.detail)
+            row.run_id,
+            row.kind,
+            row.subject,
+            row.started_at,
+            row.finished_at,
+            _state(connection, office, row),
+            _counts(row.detail),
         )
         for row in rows
     ]
+
+
+def _state(connection: sa.Connection, office: str, row: Any) -> str:
+    """Return how a run stands; one of a sync whose process is gone was cut off, though nobody was left to say so."""
+    left = row.state == "running" and row.kind == "sync"
+    return "broken" if left and not is_read_now(connection, office, row.subject) else str(row.state)
 
 
 def _counts(detail: str) -> dict[str, Any]:

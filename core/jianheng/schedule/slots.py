@@ -51,9 +51,16 @@ def lease_name(office: str, first: str) -> str:
     return f"job:{office}:{first}"
 
 
-def recent(connection: sa.Connection, office: str, job: str | None = None, limit: int = RECENT) -> list[Slot]:
-    """Return the last slots of a job, or of all, the newest first."""
+def recent(
+    connection: sa.Connection,
+    office: str,
+    job: str | None = None,
+    limit: int = RECENT,
+    until: int | None = None,
+) -> list[Slot]:
+    """Return the last slots of a job, or of all, the newest first; with ``until`` none that was due later."""
     query = sa.select(SLOT).where(SLOT.c.office == office)
+    query = query if until is None else query.where(SLOT.c.slot_at <= until)
     query = query if job is None else query.where(SLOT.c.job == job)
     rows = connection.execute(query.order_by(SLOT.c.slot_at.desc(), SLOT.c.job).limit(limit))
     return [_slot(row) for row in rows.mappings()]

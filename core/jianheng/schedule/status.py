@@ -2,17 +2,18 @@
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import sqlalchemy as sa
 
 from jianheng.publish.enqueue import OPEN_STATES
 from jianheng.schedule import slots
-from jianheng.store.leases import database_now_us, is_dead, shown
-from jianheng.store.operations import LEASE, OUTBOX, PAUSE, SLOT
+from jianheng.store import leases
+from jianheng.store.leases import database_now_us, in_force, shown
+from jianheng.store.operations import OUTBOX, PAUSE, SLOT
 from jianheng.store.runs import PART
 from jianheng.store.tables import RUN
 from jianheng.sync import quarantine
+from jianheng.sync.fence import lease_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +101,7 @@ def read_status(
         tuple(_source(connection, office, name) for name in sources),
         tuple(_job(connection, office, name, alive) for name in jobs),
         _outbox(connection, office),
-        _leases(connection, now),
+        _leases(connection),
         _paused(connection, office),
     )
 
@@ -120,7 +121,14 @@ def _source(connection: sa.Connection, office: str, name: str) -> SourceStatus:
     held = quarantine.open_count(connection, office, name)
     if last is None:
         return SourceStatus(name, "never", complete=False, last_run=None, last_good=None, quarantine=held)
-    return SourceStatus(name, last.state, ended == "done", last.started_at, good, held)
+    gone = last.state == "running" and not is_read_now(connection, office, name)
+    state = "broken" if gone else last.state
+    return SourceStatus(name, state, ended == "done" and not gone, last.started_at, good, held)
+
+
+def is_read_now(connection: sa.Connection, office: str, source: str) -> bool:
+    """Return whether somebody who is alive reads a source; a run without him was cut off, whatever it says itself."""
+    return leases.held(connection, lease_name(office, source)) is not None
 
 
 def _job(connection: sa.Connection, office: str, name: str, alive: Collection[tuple[str, int]]) -> JobStatus:
@@ -150,7 +158,7 @@ def state_now(slot: slots.Slot, alive: Collection[tuple[str, int]]) -> str:
 
 def alive_now(connection: sa.Connection) -> set[tuple[str, int]]:
     """Return holder and epoch of the leases in force."""
-    return {(row.holder, row.epoch) for row in _in_force(connection, database_now_us(connection))}
+    return {(each.holder, each.epoch) for each in in_force(connection)}
 
 
 def _outbox(connection: sa.Connection, office: str) -> tuple[OutboxStatus, ...]:
@@ -163,16 +171,10 @@ def _outbox(connection: sa.Connection, office: str) -> tuple[OutboxStatus, ...]:
     return tuple(OutboxStatus(*row) for row in rows)
 
 
-def _leases(connection: sa.Connection, now: int) -> tuple[LeaseStatus, ...]:
+def _leases(connection: sa.Connection) -> tuple[LeaseStatus, ...]:
     return tuple(
-        LeaseStatus(row.name, shown(row.holder), row.taken_at, row.expires_at)
-        for row in _in_force(connection, now)
+        LeaseStatus(each.name, shown(each.holder), each.since, each.until) for each in in_force(connection)
     )
-
-
-def _in_force(connection: sa.Connection, now: int) -> list[sa.Row[Any]]:
-    rows = connection.execute(sa.select(LEASE).where(LEASE.c.expires_at > now).order_by(LEASE.c.name))
-    return [row for row in rows if not is_dead(row.holder)]
 
 
 def _paused(connection: sa.Connection, office: str) -> tuple[PauseStatus, ...]:

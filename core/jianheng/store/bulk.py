@@ -6,10 +6,11 @@ third of what dictionaries cost. Values are bound, never written into the text.
 
 import datetime as dt
 import json
+import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from functools import lru_cache
-from itertools import repeat
+from itertools import chain, islice, repeat
 from typing import Any
 
 import pyarrow as pa
@@ -18,11 +19,16 @@ from sqlalchemy.dialects import mysql, postgresql
 from sqlalchemy.schema import CreateTable
 
 from jianheng.errors import StopError
+from jianheng.facts.vectors import Vector, listed
 from jianheng.store import mariadb
 from jianheng.store.copying import Cells, Same, copies, copy_columns
 
 CHUNK = 500
 """Keys per ``IN`` list: well under every database's limit of bound values."""
+FEW = 20
+"""Keys that are quicker bound one by one than as one value."""
+AT_ONCE = 50
+"""Rows per statement of SQLite's: enough that its own work outweighs ours."""
 
 
 def chunks(values: Iterable[Any], size: int = CHUNK) -> Iterable[list[Any]]:
@@ -66,23 +72,57 @@ def _insert_text(table: sa.Table, dialect: sa.Dialect) -> str:
     return str(sa.insert(table).compile(dialect=dialect, column_keys=names))
 
 
+@lru_cache(maxsize=256)
+def _insert_many_text(table: sa.Table, dialect: sa.Dialect, same: tuple[bool, ...], count: int) -> str:
+    """Return SQLite's insert of many rows; what is the same in all of them is bound once, before all else."""
+    head = _insert_text(table, dialect).partition(" VALUES ")[0]
+    bound = iter(range(1, sum(same) + 1))
+    fixed = [next(bound) if each else None for each in same]
+    others = iter(range(sum(same) + 1, 1 + sum(same) + count * (len(same) - sum(same))))
+    rows = (", ".join(f"?{next(others) if each is None else each}" for each in fixed) for _ in range(count))
+    return f"{head} VALUES ({'), ('.join(rows)})"
+
+
 def _for_sqlite(column: sa.Column[Any], values: Cells) -> Cells:
     """Return a column as SQLite keeps it; each day is converted once, however many rows have it."""
     if isinstance(values, Same):
         return Same(_sqlite_value(values.value))
+    if isinstance(values, Vector):
+        if values.texts is not None:
+            return values.texts
+        values = values.values if values.array is None else values.array
+    if isinstance(values, pa.Array):
+        values = listed(values.cast(pa.string()) if pa.types.is_date32(values.type) else values)
     if not isinstance(column.type, sa.Date | sa.DateTime | sa.Numeric):
         return values
     distinct = set(values)
     if distinct == {None}:
         return values
     kept = {value: _sqlite_value(value) for value in distinct}
-    return [kept[value] for value in values]
+    return [*map(kept.__getitem__, values)]
+
+
+def _insert_sqlite(connection: sa.Connection, table: sa.Table, columns: Sequence[Cells], count: int) -> None:
+    """Insert by statements of many rows: the driver lets others work while SQLite goes through one."""
+    kept = [_for_sqlite(column, values) for column, values in zip(table.columns, columns, strict=True)]
+    same = tuple(isinstance(each, Same) for each in kept)
+    fixed = [each.value for each in kept if isinstance(each, Same)]
+    rows = zip(*(each for each in kept if not isinstance(each, Same)), strict=True)
+    driver: Any = connection.connection.driver_connection
+    at_once = max(1, min(AT_ONCE, driver.getlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER) // len(same)))
+    full, rest = divmod(count, at_once)
+    if full:
+        parts = [(*fixed, *chain.from_iterable(islice(rows, at_once))) for _ in range(full)]
+        connection.exec_driver_sql(_insert_many_text(table, connection.dialect, same, at_once), parts)
+    if rest:
+        left = [(*fixed, *row) for row in rows] if len(fixed) < len(same) else [tuple(fixed)] * rest
+        connection.exec_driver_sql(_insert_many_text(table, connection.dialect, same, 1), left)
 
 
 def insert_columns(connection: sa.Connection, table: sa.Table, columns: Sequence[Cells], count: int) -> None:
     """Insert rows given as columns of equal length, in the table's order: the quickest way each database has.
 
-    PostgreSQL copies them in; MariaDB gets statements of many rows; SQLite one statement run many times.
+    PostgreSQL copies them in; MariaDB and SQLite get statements of many rows.
 
     Raises:
         StopError: SQLite cannot keep a decimal exactly.
@@ -93,9 +133,8 @@ def insert_columns(connection: sa.Connection, table: sa.Table, columns: Sequence
     if copies(connection):
         copy_columns(connection, table, columns, count)
         return
-    if dialect.paramstyle == "qmark":
-        kept = [_for_sqlite(column, values) for column, values in zip(table.columns, columns, strict=True)]
-        connection.exec_driver_sql(_insert_text(table, dialect), _rows(kept, count))
+    if dialect.name == "sqlite":
+        _insert_sqlite(connection, table, columns, count)
         return
     rows = _rows(columns, count)
     if dialect.name in mariadb.NAMES:
@@ -106,8 +145,15 @@ def insert_columns(connection: sa.Connection, table: sa.Table, columns: Sequence
 
 
 def _rows(columns: Sequence[Cells], count: int) -> list[tuple[Any, ...]]:
-    full = [repeat(each.value, count) if isinstance(each, Same) else each for each in columns]
-    return list(zip(*full, strict=True))
+    return list(zip(*(_cells(each, count) for each in columns), strict=True))
+
+
+def _cells(column: Cells, count: int) -> Iterable[Any]:
+    if isinstance(column, Same):
+        return repeat(column.value, count)
+    if isinstance(column, Vector):
+        return column.values
+    return listed(column) if isinstance(column, pa.Array) else column
 
 
 def insert_rows(connection: sa.Connection, table: sa.Table, rows: Sequence[tuple[Any, ...]]) -> None:
@@ -130,20 +176,16 @@ def insert_arrow(
     if not rows.num_rows:
         return
     columns = [
-        Same(fixed[column.name]) if column.name in fixed else _listed(rows[column.name])
+        Same(fixed[column.name]) if column.name in fixed else _whole(rows[column.name])
         for column in table.columns
     ]
     insert_columns(connection, table, columns, rows.num_rows)
 
 
-def _listed(column: pa.ChunkedArray) -> list[Any]:
-    """Return an Arrow column's values; days and codes come often, and each is made once."""
+def _whole(column: pa.ChunkedArray) -> Cells:
+    """Return an Arrow column as one array."""
     array = column.combine_chunks()
-    if isinstance(array, pa.ChunkedArray) or pa.types.is_null(array.type):
-        return list(column.to_pylist())
-    coded = array.dictionary_encode()
-    values = [*coded.dictionary.to_pylist(), None]
-    return [values[place] for place in coded.indices.fill_null(len(values) - 1).to_pylist()]
+    return [*column.to_pylist()] if isinstance(array, pa.ChunkedArray) else array
 
 
 _KEYS = sa.Table(
@@ -165,17 +207,29 @@ def among(connection: sa.Connection, column: sa.Column[Any], keys: Iterable[str]
     """
     wanted = sorted(set(keys))
     name = connection.dialect.name
-    if len(wanted) <= CHUNK:
+    if len(wanted) <= (FEW if name in {"sqlite", "postgresql"} else CHUNK):
         return column.in_(wanted)
     if name == "sqlite":
         each = sa.func.json_each(json.dumps(wanted, ensure_ascii=False)).table_valued("value")
         return column.in_(sa.select(each.c.value))
     if name == "postgresql":
-        return column == sa.any_(sa.literal(wanted, postgresql.ARRAY(sa.Text())))
+        return column == sa.any_(_as_one_value(wanted))
     connection.execute(CreateTable(_KEYS, if_not_exists=True))
     connection.execute(sa.delete(_KEYS))
     insert_columns(connection, _KEYS, [wanted], len(wanted))
     return column == _KEYS.c.record_key
+
+
+_BETWEEN = "\x1f"
+"""Between the keys of a list sent as one text: no key of ours holds it."""
+
+
+def _as_one_value(keys: Sequence[str]) -> sa.ColumnElement[Any]:
+    """Return keys as PostgreSQL's array; as one text they get there in a tenth of the time."""
+    told = _BETWEEN.join(keys)
+    if told.count(_BETWEEN) != len(keys) - 1:  # a source listed a key that cannot be
+        return sa.literal(keys, postgresql.ARRAY(sa.Text()))
+    return sa.func.string_to_array(sa.literal(told, sa.Text()), _BETWEEN, type_=postgresql.ARRAY(sa.Text()))
 
 
 _ARROW: dict[type[sa.types.TypeEngine[Any]], pa.DataType] = {

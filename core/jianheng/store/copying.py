@@ -1,19 +1,24 @@
 """Columns of values as the text PostgreSQL's COPY reads, and sending it."""
 
 import datetime as dt
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from itertools import repeat
 from typing import Any, TypeAlias
 
+import pyarrow as pa
+import pyarrow.compute as pc
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
 
+from jianheng.facts.vectors import Lines, Vector, utf8, word
+
 NULL = r"\N"
-PART = 10_000
+PART = 2_500
 """Rows sent at a time: what is held in memory does not grow with the rows."""
-_MARKS = str.maketrans({"\\": r"\\", "\t": r"\t", "\n": r"\n", "\r": r"\r"})
+_MARKS = {"\\": r"\\", "\t": r"\t", "\n": r"\n", "\r": r"\r"}
+"""What COPY would misread in a text, and how it is written; the stroke itself comes first."""
+_TRANSLATED = str.maketrans(_MARKS)
 
 
 def copies(connection: sa.Connection) -> bool:
@@ -28,7 +33,7 @@ class Same:
     value: Any
 
 
-Cells: TypeAlias = Sequence[Any] | Same
+Cells: TypeAlias = Sequence[Any] | Same | Vector | pa.Array
 """A column to be inserted."""
 
 
@@ -44,29 +49,52 @@ def copy_columns(connection: sa.Connection, table: sa.Table, columns: Sequence[C
     _send(connection, f"COPY {prepare.format_table(table)} ({names}) FROM STDIN", parts)
 
 
-def _text(columns: Sequence[Cells], start: int, end: int) -> str:
+def _text(columns: Sequence[Cells], start: int, end: int) -> bytes:
     """Return some rows as COPY reads them."""
-    part = [each if isinstance(each, Same) else each[start:end] for each in columns]
-    count = end - start
-    lines = _lines([_told(column, count, _as_it_is) for column in part])
-    nothing = sum(_nothings(column, count) for column in part)
-    marks = (count * (len(part) - 1), count - 1, 0, nothing)
-    if tuple(map(lines.count, "\t\n\r\\")) != marks:  # a text has such a mark in it
-        lines = _lines([_told(column, count, _escaped) for column in part])
-    return f"{lines}\n"
+    lines = Lines(end - start)
+    for place, column in enumerate(columns):
+        lines.say("\t" if place else "")
+        if isinstance(column, Same):
+            lines.say(_one(column.value))
+        else:
+            lines.tell(_words(column, start, end))
+    lines.say("\n")
+    return bytes(utf8(lines.joined()))
 
 
-def _lines(told: Sequence[Iterable[str]]) -> str:
-    return "\n".join(map("\t".join, zip(*told, strict=True)))
+def _words(column: Sequence[Any] | Vector | pa.Array, start: int, end: int) -> pa.Array:
+    """Return the values of some rows as COPY reads them."""
+    if isinstance(column, Vector):
+        column = column.values if column.array is None else column.array
+    part: pa.Array = column.slice(start, end - start) if isinstance(column, pa.Array) else None
+    if part is None:
+        cells = column[start:end]
+        kinds = {*map(type, cells)}
+        if not kinds <= {str, type(None)}:
+            return _told(cells, kinds)
+        part = pa.array(cells, pa.string())
+    words = _escaped(part if pa.types.is_string(part.type) else part.cast(pa.string()))
+    return pc.coalesce(words, word(NULL)) if words.null_count else words
 
 
-def _nothings(column: Cells, count: int) -> int:
-    if isinstance(column, Same):
-        return count if column.value is None else 0
-    return column.count(None)
+def _escaped(texts: pa.Array) -> pa.Array:
+    """Return texts with the marks that COPY would misread written otherwise."""
+    given = bytes(utf8(texts))
+    for mark, written in _MARKS.items():
+        if mark.encode() in given:
+            texts = pc.replace_substring(texts, mark, written)
+    return texts
 
 
-def _send(connection: sa.Connection, statement: str, parts: Iterable[str]) -> None:
+def _told(cells: Sequence[Any], kinds: set[type]) -> pa.Array:
+    """Return values of other kinds than text; of one kind each is told once, however often it comes."""
+    if len(kinds - {type(None)}) > 1:
+        return pa.array([*map(_one, cells)], pa.string())
+    told = {cell: _one(cell) for cell in {*cells}}
+    return pa.array([*map(told.__getitem__, cells)], pa.string())
+
+
+def _send(connection: sa.Connection, statement: str, parts: Iterable[bytes]) -> None:
     driver: Any = connection.connection.driver_connection
     known: Any = connection.dialect.loaded_dbapi
     try:
@@ -80,32 +108,7 @@ def _send(connection: sa.Connection, statement: str, parts: Iterable[str]) -> No
         ) from refused
 
 
-def _as_it_is(text: str) -> str:
-    return text
-
-
-def _escaped(text: str) -> str:
-    return text.translate(_MARKS)
-
-
-def _told(column: Cells, count: int, tell: Callable[[str], str]) -> Iterable[str]:
-    """Return each value as COPY reads it, texts by ``tell``."""
-    if isinstance(column, Same):
-        return repeat(_one(column.value, tell), count)
-    kinds = set(map(type, column))
-    nothing = type(None) in kinds
-    kinds.discard(type(None))
-    if not kinds:
-        return repeat(NULL, count)
-    if kinds == {str} and tell is _as_it_is:
-        return [NULL if text is None else text for text in column] if nothing else column
-    if kinds == {str} or len(kinds) > 1:
-        return [_one(value, tell) for value in column]
-    told = {value: _one(value, tell) for value in set(column)}
-    return [told[value] for value in column]
-
-
-def _one(value: Any, tell: Callable[[str], str]) -> str:
+def _one(value: Any) -> str:
     if value is None:
         return NULL
     if isinstance(value, bool):
@@ -114,4 +117,4 @@ def _one(value: Any, tell: Callable[[str], str]) -> str:
         return value.isoformat()
     if isinstance(value, Decimal):
         return f"{value:f}"
-    return tell(str(value))
+    return str(value).translate(_TRANSLATED)

@@ -1,6 +1,7 @@
 """Opening a store: the engine, its settings, and whether its tables are those this version needs."""
 
 import datetime as dt
+import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from importlib.resources import as_file, files
@@ -13,7 +14,14 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy.engine.interfaces import DBAPIConnection, DBAPICursor
-from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, NoSuchModuleError, SQLAlchemyError
+from sqlalchemy.exc import (
+    ArgumentError,
+    DBAPIError,
+    IntegrityError,
+    NoSuchModuleError,
+    OperationalError,
+    SQLAlchemyError,
+)
 from sqlalchemy.pool import ConnectionPoolEntry
 from tenacity import retry, retry_if_exception_message, stop_after_delay, wait_random
 
@@ -26,6 +34,12 @@ _MIGRATIONS = "migrations"
 _WRITES = "jianheng_writes"
 _IN_THE_WAY = ("40001", "40P01")
 """PostgreSQL: could not serialise, deadlock."""
+_AWAY = ("57P01", "57P02", "57P03", "57P05", "25P03", "53300")
+"""PostgreSQL: shut down, crashed, starting up, silent too long (twice), too many connections; all of class 08 as well."""
+_FULL = "53100"
+"""PostgreSQL: the disk is full."""
+_SILENT_MS = 900_000
+"""How long PostgreSQL lets a transaction of ours do nothing: the locks of a machine that is gone must end some day."""
 _UPGRADE_LOCK = 1_952_870_259
 """PostgreSQL: the number of the lock that one upgrade holds while another waits."""
 
@@ -52,6 +66,9 @@ def _prepare_sqlite(connection: DBAPIConnection, _entry: ConnectionPoolEntry) ->
         _write_ahead(cursor)
         cursor.execute("PRAGMA synchronous=NORMAL")
         cursor.execute("PRAGMA temp_store=MEMORY")
+        # A batch's pages stay in memory until its commit, and reach the database's file a few batches at a time.
+        cursor.execute("PRAGMA cache_size=-16384")
+        cursor.execute("PRAGMA wal_autocheckpoint=4000")
 
 
 # A file's change to a write-ahead log needs it alone and does not wait for the busy timeout: of two first runs
@@ -64,6 +81,16 @@ def _prepare_sqlite(connection: DBAPIConnection, _entry: ConnectionPoolEntry) ->
 )
 def _write_ahead(cursor: DBAPICursor) -> None:
     cursor.execute("PRAGMA journal_mode=WAL")
+
+
+def _limit_silence(connection: DBAPIConnection, _entry: ConnectionPoolEntry) -> None:
+    """Let PostgreSQL end what is silent for too long within a transaction, unless it is set up to do so sooner."""
+    name = "idle_in_transaction_session_timeout"
+    with closing(connection.cursor()) as cursor:
+        cursor.execute(
+            f"SELECT set_config('{name}', '{_SILENT_MS}', false) WHERE current_setting('{name}') = '0'"
+        )
+    connection.commit()
 
 
 def _begin_sqlite(connection: sa.Connection) -> None:
@@ -100,10 +127,11 @@ def _first_line(failed: SQLAlchemyError) -> str:
 def store_error(failed: SQLAlchemyError, doing: str) -> JianhengError:
     """Return what to tell of a failing store: the driver's first line, never the statement's values.
 
-    Two jobs in each other's way are no fault of the store: the later one may simply run again.
+    Two jobs in each other's way are no fault of the store: the later one may simply run again. So may what a database
+    that stopped, or a line that broke, has ended.
     """
     told = _first_line(failed)
-    code = str(getattr(failed.orig, "sqlstate", "") if isinstance(failed, DBAPIError) else "")
+    code = str(getattr(getattr(failed, "orig", None), "sqlstate", None) or "")
     if (
         isinstance(failed, IntegrityError)
         or code in _IN_THE_WAY
@@ -111,7 +139,21 @@ def store_error(failed: SQLAlchemyError, doing: str) -> JianhengError:
         or mariadb.in_the_way(failed)
     ):
         return RetryError("store-busy", told=told, doing=doing)
+    if _is_away(failed, code):
+        return RetryError("store-away", told=told, doing=doing)
+    if code == _FULL or "database or disk is full" in told or mariadb.is_full(failed):
+        return StopError("store-full", told=told, doing=doing)
     return StopError("store-failed", told=told, doing=doing)
+
+
+def _is_away(failed: SQLAlchemyError, code: str) -> bool:
+    """Return whether the database, or the line to it, was gone: nothing is wrong with what was asked."""
+    if not isinstance(failed, DBAPIError):
+        return False
+    if failed.connection_invalidated or code in _AWAY or code.startswith("08"):
+        return True
+    by_server = not isinstance(failed.orig, sqlite3.Error)
+    return by_server and isinstance(failed, OperationalError) and failed.statement is None and not code
 
 
 def _settings(address: sa.URL) -> dict[str, Any]:
@@ -148,6 +190,8 @@ def open_engine(url: str | sa.URL) -> sa.Engine:
         sa.event.listen(engine, "begin", _begin_sqlite)
     if engine.dialect.name in mariadb.NAMES:
         sa.event.listen(engine, "connect", mariadb.prepare)
+    if engine.dialect.name == "postgresql":
+        sa.event.listen(engine, "connect", _limit_silence)
     return engine
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
+from itertools import compress
 from typing import Any, NamedTuple
 
 import pyarrow as pa
@@ -10,6 +11,7 @@ import sqlalchemy as sa
 
 from jianheng.facts.entities import ENTITIES
 from jianheng.facts.entity import Entity
+from jianheng.facts.vectors import Vector
 from jianheng.store.bulk import among, chunks, insert_columns, read_arrow
 from jianheng.store.copying import Cells, Same
 from jianheng.store.tables import FACTS, OPEN
@@ -26,7 +28,7 @@ class Held(NamedTuple):
 class New:
     """Versions to add, in columns of equal length: those of the entity, then what is told of each row."""
 
-    columns: Sequence[Sequence[Any]]
+    columns: Sequence[Vector]
     hashes: Sequence[str]
     deleted: Sequence[bool]
     locators: Sequence[str]
@@ -36,6 +38,14 @@ def held(
     connection: sa.Connection, entity: Entity, office: str, source: str, keys: Iterable[str]
 ) -> dict[str, Held]:
     """Return the current versions of some keys from one source."""
+    hashes, deleted = contents(connection, entity, office, source, keys)
+    return {key: Held(content_hash, key in deleted) for key, content_hash in hashes.items()}
+
+
+def contents(
+    connection: sa.Connection, entity: Entity, office: str, source: str, keys: Iterable[str]
+) -> tuple[dict[str, str], set[str]]:
+    """Return the content hashes of the current versions of some keys from one source, and which are deleted."""
     table = FACTS[entity.name]
     key = table.c[entity.key.name]
     statement = sa.select(
@@ -46,19 +56,39 @@ def held(
         among(connection, key, keys),
         table.c.recorded_to == OPEN,
     )
-    return {
-        record_key: Held(content_hash, bool(deleted))
-        for record_key, content_hash, deleted in connection.execute(statement)
-    }
+    rows = connection.execute(statement).fetchall()
+    found, hashes, deleted = zip(*rows, strict=True) if rows else ((), (), ())
+    return dict(zip(found, hashes, strict=True)), set(compress(found, deleted))
+
+
+def any_held(connection: sa.Connection, entity: Entity, office: str, source: str) -> bool:
+    """Return whether anything of an entity was ever told by a source."""
+    table = FACTS[entity.name]
+    told = sa.select(table.c.run_id).where(table.c.office == office, table.c.source == source).limit(1)
+    return connection.execute(told).first() is not None
 
 
 def known(connection: sa.Connection, entity: Entity, office: str, keys: Iterable[str]) -> set[str]:
     """Return which of some keys are known from any source, deleted ones included: they did exist."""
     table = FACTS[entity.name]
     key = table.c[entity.key.name]
+    sources = table.c.source.in_(
+        _sources(connection, table, office)
+    )  # or everything of the office is gone through
     wanted = among(connection, key, keys)
-    statement = sa.select(key).where(table.c.office == office, wanted, table.c.recorded_to == OPEN)
-    return set(connection.scalars(statement))
+    statement = sa.select(key).where(table.c.office == office, sources, wanted, table.c.recorded_to == OPEN)
+    return set(connection.scalars(statement).all())
+
+
+def _sources(connection: sa.Connection, table: sa.Table, office: str) -> list[str]:
+    """Return the sources that told of an entity, asking the key's index for one after the other."""
+    found: list[str] = []
+    statement = sa.select(sa.func.min(table.c.source)).where(table.c.office == office)
+    last = connection.scalar(statement)
+    while last is not None:
+        found.append(last)
+        last = connection.scalar(statement.where(table.c.source > last))
+    return found
 
 
 def live_keys(connection: sa.Connection, entity: Entity, office: str, source: str, stream: str) -> set[str]:
@@ -113,9 +143,9 @@ def add(
         *facts.columns,
         Same(OPEN),
         Same(at),
-        facts.deleted,
+        facts.deleted if True in facts.deleted else Same(False),
         facts.hashes,
-        facts.locators,
+        facts.locators if any(facts.locators) else Same(""),
         Same(stream),
         Same(run_id),
     )

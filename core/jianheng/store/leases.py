@@ -7,17 +7,27 @@ took it and nothing is written. Time is the database's, so the clocks of hosts m
 
 import os
 import socket
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.exc import SQLAlchemyError
 
 from jianheng.errors import RetryError
-from jianheng.store.engine import now_us
+from jianheng.logs import get_log
+from jianheng.store.engine import now_us, writing_latest
 from jianheng.store.operations import LEASE
+
+SILENT_S = 30.0
+"""How long a transaction that only gives a lease back, or only shows that it is held, may do nothing."""
+
+
+_LEFT: set[tuple[str, str, int]] = set()
+"""Takings of this process that ended while their store was away: address, name, epoch."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +47,7 @@ class Held:
     holder: str
     since: int
     until: int
+    epoch: int
 
 
 class LeaseLostError(RetryError):
@@ -55,16 +66,17 @@ def take(connection: sa.Connection, name: str, holder: str, ttl_s: float) -> Lea
         holder: who takes it, see :func:`me`.
         ttl_s: how long it lasts without being renewed.
     """
+    _limit_silence(connection, ttl_s)
     row = _row(connection, name)
     now = database_now(connection)
     taken = {"holder": holder, "taken_at": now, "expires_at": _after(now, ttl_s)}
     if row is None:
         connection.execute(sa.insert(LEASE).values(name=name, epoch=1, **taken))
         return Lease(name, holder, 1)
-    if _is_in_force(row):
+    if _is_in_force(connection, row):
         return _held(row)
     mine = sa.update(LEASE).where(LEASE.c.name == name, LEASE.c.epoch == row.epoch)
-    if not is_dead(row.holder):  # it may be renewed before we get the row's lock
+    if not _is_over(connection, row):  # it may be renewed before we get the row's lock
         mine = mine.where(LEASE.c.expires_at <= now)
     if connection.execute(mine.values(epoch=row.epoch + 1, **taken)).rowcount != 1:
         return _held(_row(connection, name))
@@ -73,6 +85,7 @@ def take(connection: sa.Connection, name: str, holder: str, ttl_s: float) -> Lea
 
 def renew(connection: sa.Connection, lease: Lease, ttl_s: float) -> bool:
     """Let a lease last longer and lock it until the end of the transaction; False when it is not ours any more."""
+    _limit_silence(connection, ttl_s)
     until = _after(database_now(connection), ttl_s)
     return connection.execute(_mine(lease).values(expires_at=until)).rowcount == 1
 
@@ -83,8 +96,27 @@ def fence(connection: sa.Connection, lease: Lease) -> None:
     Raises:
         LeaseLostError: it is not ours any more.
     """
+    _limit_silence(connection, SILENT_S)
     if connection.execute(_mine(lease).values(holder=lease.holder)).rowcount != 1:
         raise lost(connection, lease)
+
+
+@contextmanager
+def fenced(store: sa.Engine, lease: Lease, seconds: float) -> Iterator[sa.Connection]:
+    """Open a writing transaction that only the holder of a lease can commit, and hold it so much longer.
+
+    Args:
+        store: where to write.
+        lease: what gives the right to.
+        seconds: how long the lease lasts from now on without being renewed.
+
+    Raises:
+        LeaseLostError: somebody else has taken it; nothing was written.
+    """
+    with writing_latest(store) as connection:
+        if not renew(connection, lease, seconds):
+            raise lost(connection, lease)
+        yield connection
 
 
 def lost(connection: sa.Connection, lease: Lease) -> LeaseLostError:
@@ -95,20 +127,42 @@ def lost(connection: sa.Connection, lease: Lease) -> LeaseLostError:
 
 def release(connection: sa.Connection, lease: Lease) -> bool:
     """Give a lease back; False when it is not ours any more. Its epoch goes on rising from where it stood."""
+    _limit_silence(connection, SILENT_S)
     given = _mine(lease).values(epoch=LEASE.c.epoch + 1, holder="", expires_at=0)
     return connection.execute(given).rowcount == 1
+
+
+def give_back(store: sa.Engine, lease: Lease) -> None:
+    """Give a lease back in a transaction of its own; where the store is away just now, this process knows that it has.
+
+    A process that lives on would else be kept from its own work until the lease has run out.
+    """
+    try:
+        with writing_latest(store) as connection:
+            release(connection, lease)
+    except SQLAlchemyError as error:
+        _LEFT.add((str(store.url), lease.name, lease.epoch))
+        get_log("jianheng.store").warning("lease not given back", lease=lease.name, told=type(error).__name__)
 
 
 def held(connection: sa.Connection, name: str) -> Held | None:
     """Return who holds a lease; None when it is free."""
     row = _row(connection, name)
-    return _held(row) if row is not None and _is_in_force(row) else None
+    return _held(row) if row is not None and _is_in_force(connection, row) else None
+
+
+def in_force(connection: sa.Connection, beginning: str = "") -> list[Held]:
+    """Return the leases that somebody holds whose names begin so, by name."""
+    now = database_now(connection).label("now")
+    mine = (LEASE.c.expires_at > now, LEASE.c.name.startswith(beginning, autoescape=True))
+    rows = connection.execute(sa.select(LEASE, now).where(*mine).order_by(LEASE.c.name))
+    return [_held(row) for row in rows if not _is_over(connection, row)]
 
 
 def last_holder(connection: sa.Connection, name: str) -> Held | None:
     """Return who took a lease last and has neither given it back nor died, expired or not."""
     row = _row(connection, name)
-    return None if row is None or not row.holder or is_dead(row.holder) else _held(row)
+    return None if row is None or not row.holder or _is_over(connection, row) else _held(row)
 
 
 def database_now(connection: sa.Connection) -> sa.ColumnElement[int]:
@@ -145,6 +199,13 @@ def is_dead(holder: str) -> bool:
     return _began(int(parts[1])) != parts[2]
 
 
+def _limit_silence(connection: sa.Connection, seconds: float) -> None:
+    """Who is stopped in the middle of a transaction must not hold the lease's row for ever: nobody could take it."""
+    if connection.dialect.name == "postgresql":
+        silent = max(round(seconds * 1000), 1)
+        connection.exec_driver_sql(f"SET LOCAL idle_in_transaction_session_timeout = {silent}")
+
+
 def _mine(lease: Lease) -> sa.Update:
     return sa.update(LEASE).where(LEASE.c.name == lease.name, LEASE.c.epoch == lease.epoch)
 
@@ -158,12 +219,17 @@ def _row(connection: sa.Connection, name: str) -> Any:
     return connection.execute(sa.select(LEASE, now).where(LEASE.c.name == name)).first()
 
 
-def _is_in_force(row: Any) -> bool:
-    return bool(row.expires_at > row.now and not is_dead(row.holder))
+def _is_in_force(connection: sa.Connection, row: Any) -> bool:
+    return bool(row.expires_at > row.now and not _is_over(connection, row))
+
+
+def _is_over(connection: sa.Connection, row: Any) -> bool:
+    """Whether whoever took a lease will not come back to it."""
+    return is_dead(row.holder) or (str(connection.engine.url), row.name, int(row.epoch)) in _LEFT
 
 
 def _held(row: Any) -> Held:
-    return Held(row.name, row.holder, int(row.taken_at), int(row.expires_at))
+    return Held(row.name, row.holder, int(row.taken_at), int(row.expires_at), int(row.epoch))
 
 
 def _began(process: int) -> str:

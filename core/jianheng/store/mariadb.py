@@ -14,6 +14,8 @@ CHARSET, COLLATION = "utf8mb4", "utf8mb4_bin"
 
 _IN_THE_WAY = frozenset({1020, 1205, 1213})
 """Changed since it was read, waited too long, deadlock."""
+_FULL = frozenset({1021, 1114})
+"""The disk is full, the table is full."""
 _UPGRADE_WAITS_S = 600
 
 
@@ -28,8 +30,17 @@ def prepare(connection: DBAPIConnection, _entry: ConnectionPoolEntry) -> None:
 
 def in_the_way(failed: SQLAlchemyError) -> bool:
     """Return whether a statement failed only because another job was at the same rows."""
+    return _number(failed) in _IN_THE_WAY
+
+
+def is_full(failed: SQLAlchemyError) -> bool:
+    """Return whether a statement failed for want of space."""
+    return _number(failed) in _FULL
+
+
+def _number(failed: SQLAlchemyError) -> object:
     told: tuple[object, ...] = getattr(getattr(failed, "orig", None), "args", ())
-    return bool(told) and told[0] in _IN_THE_WAY
+    return told[0] if told else None
 
 
 def hold_upgrade(connection: sa.Connection) -> None:

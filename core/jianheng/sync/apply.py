@@ -1,8 +1,11 @@
 """One batch of rows: check each, compare with what is held, write what differs, count all."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, TypeVar
+from itertools import compress
+from typing import Any, TypeAlias
 
 import pyarrow as pa
 import sqlalchemy as sa
@@ -12,12 +15,20 @@ from jianheng.facts.columns import Checked, check
 from jianheng.facts.convert import Reject
 from jianheng.facts.entities import ENTITIES
 from jianheng.facts.entity import Entity
+from jianheng.facts.given import Rows
+from jianheng.facts.vectors import at
 from jianheng.store import fact_versions
 from jianheng.sync.counts import Counts
 
-T = TypeVar("T")
 REMEMBERED = 100_000
 """References that a read remembers as known before it begins anew: what it holds does not grow with the rows."""
+PART = 20_000
+"""Rows of a batch that are checked and written at a time: what is held of a large batch stays bounded."""
+AHEAD = 5_000
+"""Rows that are checked at a time while a server writes those before them."""
+
+Ready: TypeAlias = Callable[[Entity, Rows], tuple[Checked, list[Reject]]]
+"""Checks some rows; rows that may not even be looked at are left out and told beside."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,22 +48,56 @@ class Place:
     met: set[str] = field(default_factory=set)
 
 
-class Sight(NamedTuple):
-    """One usable row as the rest of a read remembers it."""
+@dataclass(slots=True)
+class Highest:
+    """The highest key that was written since a read began, of a source of which nothing was held then.
 
-    key: str
-    content_hash: str
-    deleted: bool
-    locator: str
+    No key above it can be held: most first reads come in the order of their keys and need not look at all.
+    """
+
+    key: str = ""
 
 
 @dataclass(slots=True)
 class Seen:
-    """What this read has met so far. A snapshot remembers all its keys; a cursor read only a batch's."""
+    """What this read has met so far. A snapshot remembers all its keys; a cursor read only a batch's.
 
-    keys: dict[str, Sight] = field(default_factory=dict)
+    Attributes:
+        hashes: content by key.
+        deleted: the keys that were told as gone.
+        locators: where a row was found, by key, if that was told.
+        rejected: the keys of rows that could not be taken.
+        known_refs: keys of other entities that are known to exist.
+        highest: None when something may be held of any key.
+    """
+
+    hashes: dict[str, str] = field(default_factory=dict)
+    deleted: set[str] = field(default_factory=set)
+    locators: dict[str, str] = field(default_factory=dict)
     rejected: set[str] = field(default_factory=set)
     known_refs: dict[str, set[str]] = field(default_factory=dict)
+    highest: Highest | None = None
+
+    @property
+    def live(self) -> set[str]:
+        """The keys that were met and not told as gone."""
+        return self.hashes.keys() - self.deleted
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """Rows of a batch that are usable, changed or not: their keys, which of them are told as gone, where they are."""
+
+    keys: Sequence[str]
+    deleted: Sequence[bool]
+    locators: Sequence[str]
+
+    @property
+    def live(self) -> Iterable[str]:
+        """The keys of what is there."""
+        if True not in self.deleted:
+            return self.keys
+        return (key for key, gone in zip(self.keys, self.deleted, strict=True) if not gone)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,65 +106,122 @@ class Applied:
 
     counts: Counts
     rejects: tuple[Reject, ...]
-    taken: tuple[Sight, ...]
+    taken: tuple[Taken, ...]
+
+    @property
+    def keys(self) -> list[str]:
+        """The keys of all rows taken, in the order they came."""
+        return [key for part in self.taken for key in part.keys]
+
+
+def _only_check(entity: Entity, rows: Rows) -> tuple[Checked, list[Reject]]:
+    return check(entity, rows), []
 
 
 def apply_rows(
-    connection: sa.Connection, place: Place, rows: Iterable[Mapping[str, Any]] | pa.Table, seen: Seen
+    connection: sa.Connection, place: Place, rows: Rows, seen: Seen, ready: Ready = _only_check
 ) -> Applied:
     """Apply one batch within the caller's transaction; an Arrow table stands for its rows."""
-    batch = check(place.entity, rows if isinstance(rows, pa.Table) else list(rows))
-    sights = [*map(Sight._make, zip(batch.keys, batch.hashes, batch.deleted, batch.locators, strict=True))]
+    counts = Counts()
     rejects: list[Reject] = []
-    fresh = _sift(batch, sights, rejects, place.entity, seen)
-    duplicate = len(batch) - len(fresh) - len(rejects)
-    fresh = _refuse_unknown_references(connection, place, batch, fresh, rejects, seen)
-    counts = _write(connection, place, batch, fresh)
-    total = counts + Counts(emitted=len(batch), duplicate=duplicate, quarantined=len(rejects))
-    return Applied(total, tuple(rejects), tuple(sights if len(fresh) == len(sights) else _at(sights, fresh)))
+    unknown: list[Reject] = []
+    unfit: list[Reject] = []
+    taken: list[Taken] = []
+    ahead = connection.dialect.name != "sqlite"  # which would work in this process too, and wait for its turn
+    with closing(_in_parts(place.entity, rows, ready, ahead=ahead)) as checked:
+        for batch, odd in checked:
+            before = len(rejects)
+            sifted = _sift(batch, rejects, place.entity, seen)
+            refused = len(rejects) - before
+            fresh = _refuse_unknown_references(connection, place, batch, sifted, unknown, seen)
+            counts += _write(connection, place, batch, fresh, seen.highest)
+            counts += Counts(
+                emitted=len(batch) + len(odd),
+                duplicate=len(batch) - len(sifted) - refused,
+                quarantined=refused + len(sifted) - len(fresh) + len(odd),
+            )
+            taken.append(Taken(*(_at(each, fresh) for each in (batch.keys, batch.deleted, batch.locators))))
+            unfit.extend(odd)
+    for reject in unknown:  # not before: a row that says the same key again is told as one of the same batch
+        del seen.hashes[reject.key]
+        seen.deleted.discard(reject.key)
+    seen.rejected.update(each.key for each in (*unknown, *unfit))
+    return Applied(counts, (*rejects, *unknown, *unfit), tuple(taken))
 
 
-def _at(values: Sequence[T], places: Sequence[int]) -> list[T]:
-    return [values[place] for place in places]
+def _in_parts(
+    entity: Entity, rows: Rows, ready: Ready, *, ahead: bool
+) -> Generator[tuple[Checked, list[Reject]], None, None]:
+    """Yield the rows checked, in order; with ``ahead`` the next are checked while the caller writes those before."""
+    size = min(AHEAD, PART) if ahead else PART
+    starts = range(0, max(1, len(rows)), size)
+    cut = (
+        rows.slice(start, size) if isinstance(rows, pa.Table) else rows[start : start + size]
+        for start in starts
+    )
+    if not ahead or len(starts) == 1:
+        yield from (ready(entity, part) for part in cut)
+        return
+    with ThreadPoolExecutor(1, "check") as aside:
+        coming = aside.submit(ready, entity, next(cut))
+        for part in cut:
+            done = coming.result()
+            coming = aside.submit(ready, entity, part)
+            yield done
+        yield coming.result()
 
 
-def _sift(
-    batch: Checked, sights: Sequence[Sight], rejects: list[Reject], entity: Entity, seen: Seen
-) -> Sequence[int]:
+def _at(values: Sequence[Any], places: Sequence[int]) -> Sequence[Any]:
+    """Return the values at some places, all of them as they are."""
+    if len(places) == len(values):
+        return values
+    return at(values, places) or []
+
+
+def _sift(batch: Checked, rejects: list[Reject], entity: Entity, seen: Seen) -> Sequence[int]:
     """Return the places of usable rows whose keys are new to this read; add the others to ``rejects``.
 
     A row that says again what an earlier one said is neither.
     """
     keys = batch.keys
-    if not batch.rejects and len(set(keys)) == len(keys) and seen.keys.keys().isdisjoint(keys):
-        seen.keys.update(zip(keys, sights, strict=True))
+    if not batch.rejects and len({*keys}) == len(keys) and seen.hashes.keys().isdisjoint(keys):
+        _remember(batch, range(len(keys)), seen)
         return range(len(keys))
     fresh: list[int] = []
-    for place, sight in enumerate(sights):
+    for place, key in enumerate(keys):
         reject = batch.rejects.get(place)
         if reject is not None:
             rejects.append(reject)
             seen.rejected.add(reject.key)
-            continue
-        before = seen.keys.get(sight.key)
-        if before is None:
-            seen.keys[sight.key] = sight
+        elif key not in seen.hashes:
+            _remember(batch, (place,), seen)
             fresh.append(place)
-        elif (before.content_hash, before.deleted) != (sight.content_hash, sight.deleted):
-            rejects.append(_collision(entity, sight, before, batch.row(place)))
+        elif (seen.hashes[key], key in seen.deleted) != (batch.hashes[place], batch.deleted[place]):
+            rejects.append(_collision(entity, batch, place, seen))
     return fresh
 
 
-def _collision(entity: Entity, sight: Sight, before: Sight, row: Mapping[str, Any]) -> Reject:
+def _remember(batch: Checked, places: Sequence[int], seen: Seen) -> None:
+    keys = _at(batch.keys, places)
+    seen.hashes.update(zip(keys, _at(batch.hashes, places), strict=True))
+    if True in batch.deleted:
+        seen.deleted.update(compress(keys, _at(batch.deleted, places)))
+    told = _at(batch.locators, places)
+    if any(told):
+        seen.locators.update(zip(keys, told, strict=True))
+
+
+def _collision(entity: Entity, batch: Checked, place: int, seen: Seen) -> Reject:
+    key, locator = batch.keys[place], batch.locators[place]
     told = problem(
         "row-duplicate-key",
         entity=entity.label,
         entity_name=entity.name,
-        value=sight.key,
-        at=sight.locator,
-        other=before.locator,
+        value=key,
+        at=locator,
+        other=seen.locators.get(key, ""),
     )
-    return Reject(sight.key, sight.locator, (told,), row)
+    return Reject(key, locator, (told,), batch.row(place))
 
 
 def _refuse_unknown_references(
@@ -131,11 +233,12 @@ def _refuse_unknown_references(
     seen: Seen,
 ) -> Sequence[int]:
     """Return ``fresh`` without the rows whose strict references are unknown; those go to ``rejects``."""
-    for values, column in zip(batch.columns, place.entity.columns, strict=True):
+    for vector, column in zip(batch.columns, place.entity.columns, strict=True):
         if not column.strict or column.ref is None:
             continue
         target = ENTITIES[column.ref]
-        wanted = {str(values[at]) for at in fresh if values[at] is not None and not batch.deleted[at]}
+        values = vector.values
+        wanted = _named(values, batch.deleted, fresh)
         known = seen.known_refs.setdefault(column.ref, set())
         if len(known) > REMEMBERED:
             known.clear()
@@ -143,12 +246,12 @@ def _refuse_unknown_references(
         if wanted <= known:
             continue
         kept: list[int] = []
-        for at in fresh:
-            value = values[at]
-            if value is None or batch.deleted[at] or value in known:
-                kept.append(at)
+        for spot in fresh:
+            value = values[spot]
+            if value is None or batch.deleted[spot] or value in known:
+                kept.append(spot)
                 continue
-            key, locator = batch.keys[at], batch.locators[at]
+            key, locator = batch.keys[spot], batch.locators[spot]
             told = problem(
                 "row-unknown-reference",
                 entity=place.entity.label,
@@ -160,44 +263,67 @@ def _refuse_unknown_references(
                 value=value,
                 at=locator,
             )
-            rejects.append(Reject(key, locator, (told,), batch.row(at)))
-            seen.rejected.add(key)
-            del seen.keys[key]
+            rejects.append(Reject(key, locator, (told,), batch.row(spot)))
         fresh = kept
     return fresh
 
 
-def _write(connection: sa.Connection, place: Place, batch: Checked, fresh: Sequence[int]) -> Counts:
+def _named(values: Sequence[Any], deleted: Sequence[bool], fresh: Sequence[int]) -> set[str]:
+    """Return what the rows at some places name; what is deleted names nothing any more."""
+    if len(fresh) == len(values) and True not in deleted:
+        return {*values} - {None}
+    return {values[spot] for spot in fresh if values[spot] is not None and not deleted[spot]}
+
+
+def _write(
+    connection: sa.Connection, place: Place, batch: Checked, fresh: Sequence[int], highest: Highest | None
+) -> Counts:
     where = (place.entity, place.office, place.source)
     keys, hashes, gone = batch.keys, batch.hashes, batch.deleted
-    held = fact_versions.held(connection, *where, _at(keys, fresh))
+    wanted = _at(keys, fresh)
+    held: dict[str, str] = {}
+    buried: set[str] = set()
+    if not _lies_above(wanted, highest):
+        held, buried = fact_versions.contents(connection, *where, wanted)
     inserts: list[int] = []
     changes: list[int] = []
     deleted: list[str] = []
     unseen: list[int] = []
-    unchanged = 0
-    for at in fresh:
-        before = held.get(keys[at])
-        if gone[at]:
-            if before is None:
-                unseen.append(at)  # gone before we looked, but old records may still name it
-            elif before.deleted:
-                unchanged += 1
-            else:
-                deleted.append(keys[at])
-        elif before is None:
-            inserts.append(at)
-        elif before.deleted or before.content_hash != hashes[at]:
-            changes.append(at)
-        else:
-            unchanged += 1
+    unlike = fresh
+    if held:
+        unlike = [spot for spot in fresh if held.get(keys[spot]) != hashes[spot] or gone[spot] or buried]
+    for spot in unlike:
+        key = keys[spot]
+        if gone[spot]:
+            if key not in held:
+                unseen.append(spot)  # gone before we looked, but old records may still name it
+            elif key not in buried:
+                deleted.append(key)
+        elif key not in held:
+            inserts.append(spot)
+        elif key in buried or held[key] != hashes[spot]:
+            changes.append(spot)
     fact_versions.close(connection, *where, _at(keys, changes), place.at)
-    new = _new(batch, [*inserts, *changes, *unseen])
-    fact_versions.add(connection, *where, place.stream, new, place.at, place.run_id)
+    fact_versions.add(
+        connection, *where, place.stream, _new(batch, [*inserts, *changes, *unseen]), place.at, place.run_id
+    )
     fact_versions.bury(connection, *where, deleted, place.at, place.run_id)
     return Counts(
-        inserted=len(inserts), changed=len(changes), deleted=len(deleted) + len(unseen), unchanged=unchanged
+        inserted=len(inserts),
+        changed=len(changes),
+        deleted=len(deleted) + len(unseen),
+        unchanged=len(fresh) - len(inserts) - len(changes) - len(deleted) - len(unseen),
     )
+
+
+def _lies_above(keys: Sequence[str], highest: Highest | None) -> bool:
+    """Return whether all of some keys, about to be written, lie above any that can be held."""
+    if highest is None or not keys:
+        return False
+    lowest, last = min(keys), max(keys)
+    above = lowest > highest.key
+    highest.key = max(highest.key, last)
+    return above
 
 
 def _new(batch: Checked, places: Sequence[int]) -> fact_versions.New:
@@ -205,7 +331,7 @@ def _new(batch: Checked, places: Sequence[int]) -> fact_versions.New:
     if len(places) == len(batch):  # the order of versions is of no account
         return fact_versions.New(batch.columns, batch.hashes, batch.deleted, batch.locators)
     return fact_versions.New(
-        [_at(values, places) for values in batch.columns],
+        [values.take(places) for values in batch.columns],
         _at(batch.hashes, places),
         _at(batch.deleted, places),
         _at(batch.locators, places),

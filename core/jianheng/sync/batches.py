@@ -1,19 +1,23 @@
 """One batch within its transaction: does it look as its stream did, are its rows rows, what becomes of each."""
 
+import datetime as dt
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from decimal import Decimal
 
+import pyarrow as pa
 import sqlalchemy as sa
 
 from jianheng.contract import Batch
+from jianheng.facts.columns import Checked, check
 from jianheng.facts.convert import Reject
+from jianheng.facts.entity import Entity
+from jianheng.facts.given import Given, Rows, given_in
 from jianheng.store import fact_versions
 from jianheng.store.engine import now_us
 from jianheng.store.operations import STREAM
 from jianheng.sync import cursors, quarantine
-from jianheng.sync.apply import Applied, Place, Seen, Sight, apply_rows
-from jianheng.sync.counts import Counts
+from jianheng.sync.apply import Applied, Place, Seen, apply_rows
 from jianheng.sync.guards import check_books, fit_rows, trimmed
 from jianheng.sync.shapes import Shape, check_codes, check_shape, merge, observe, shape_from, unknown_codes
 from jianheng.sync.task import Task
@@ -54,18 +58,42 @@ def take_batch(
     looked = observe(batch.rows, reads)
     names = (now.entity, now.source, now.stream)
     check_shape(looks.known, looked, batch.rows, *names)
-    given = len(batch.rows)
-    rows, unfit = fit_rows(now.entity, batch.rows)
-    done = apply_rows(connection, now, rows, seen)
-    rejects = tuple(trimmed(each, now.entity) for each in (*done.rejects, *unfit))
-    seen.rejected.update(each.key for each in unfit)
-    applied = Applied(done.counts + Counts(emitted=len(unfit), quarantined=len(unfit)), rejects, done.taken)
-    check_books(now, given, applied.counts)
+    done = apply_rows(connection, now, batch.rows, seen, _fit_and_checked)
+    rejects = tuple(trimmed(each, now.entity) for each in done.rejects)
+    applied = replace(done, rejects=rejects)
+    check_books(now, len(batch.rows), applied.counts)
     looks.codes.update(unknown_codes(rejects))
     check_codes(looks.known, looks.codes, *names, reads)
     looks.seen = merge(looks.seen, looked)
-    settle(connection, now, applied.taken, applied.rejects)
+    settle(connection, now, applied)
     return applied
+
+
+_SIMPLE = frozenset({str, float, bool, Decimal, dt.date, dt.datetime, type(None)})
+"""Types whose values are neither deep nor big."""
+_SMALL = range(-(2**63), 2**63)
+
+
+def _fit_and_checked(entity: Entity, rows: Rows) -> tuple[Checked, list[Reject]]:
+    """Check the rows that may be looked at closely, and tell of those that may not."""
+    given = given_in(rows)
+    if all(_is_simple(given, name) for name in given.columns):
+        return check(entity, given), []
+    fit, unfit = fit_rows(entity, rows)
+    return check(entity, fit), unfit
+
+
+def _is_simple(given: Given, name: str) -> bool:
+    """Whether no cell of a column can be too deep or too big to be looked at closely."""
+    cells = given.columns[name]
+    if isinstance(cells, pa.ChunkedArray):
+        return not pa.types.is_nested(cells.type)
+    if given.texts(name) is not None:
+        return True
+    kinds = given.kinds(name)
+    return kinds <= _SIMPLE or (
+        kinds <= _SIMPLE | {int} and all(type(cell) is not int or cell in _SMALL for cell in cells)
+    )
 
 
 def keep_looks(connection: sa.Connection, place: Place, looks: Looks) -> None:
@@ -74,14 +102,13 @@ def keep_looks(connection: sa.Connection, place: Place, looks: Looks) -> None:
         cursors.note(connection, place, {"shape": looks.seen.as_json()})
 
 
-def settle(
-    connection: sa.Connection, place: Place, taken: Sequence[Sight], rejects: Sequence[Reject]
-) -> None:
+def settle(connection: sa.Connection, place: Place, applied: Applied) -> None:
     """Hold what was rejected; close what a good version of the same record mends."""
     where = (place.office, place.source, place.stream)
-    opened = quarantine.held(connection, *where) if taken else []
+    opened = quarantine.held(connection, *where) if any(part.keys for part in applied.taken) else []
+    rejects = applied.rejects
     if opened:
-        good = {fact.key for fact in taken} | {fact.locator for fact in taken if fact.locator}
+        good = {name for part in applied.taken for name in (*part.keys, *filter(None, part.locators))}
         bad = {reject.key for reject in rejects} | {reject.locator for reject in rejects if reject.locator}
         mended = [
             entry.quarantine_id

@@ -20,11 +20,14 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from jianheng.errors import StopError
 from jianheng.store import fact_versions
 from jianheng.store.bulk import arrow_type, read_arrow
-from jianheng.store.engine import now_us, writing
+from jianheng.store.engine import now_us
+from jianheng.store.leases import Lease, fenced
 from jianheng.store.runs import first_unfinished
 from jianheng.store.tables import CURSOR, FACTS, OPEN, RUN
 from jianheng.sync.bundle_chain import Link, add_link, counts_at, links
+from jianheng.sync.bundle_lease import LEASE_S, bundling
 from jianheng.sync.bundle_manifest import (
+    FORMAT,
     MANIFEST,
     PROGRESS,
     SIGNATURE,
@@ -32,10 +35,12 @@ from jianheng.sync.bundle_manifest import (
     Manifest,
     Part,
     Plan,
+    Sealed,
     digest,
     signature,
 )
 from jianheng.sync.bundle_parts import checked, columns_of, packed, write_file
+from jianheng.sync.bundle_seal import content_key, seal_part, sealed_for
 
 ROWS_A_PART = 50_000
 """Rows of one file: little enough to hold in memory, many enough to pack well."""
@@ -53,6 +58,7 @@ class _Draft:
     ends: dict[str, list[Any]] = field(default_factory=dict)
     counts: dict[str, Count] | None = None
     notes: list[str] = field(default_factory=list)
+    sealed: tuple[Sealed, ...] = ()
 
     def note(self, line: dict[str, Any]) -> None:
         """Note what is whole, behind all that was noted before."""
@@ -78,6 +84,7 @@ def export_bundle(
     *,
     since: int | None = None,
     until: int | None = None,
+    recipients: Sequence[str] = (),
     rows_a_part: int = ROWS_A_PART,
     progress: Progress = lambda _part, _rows: None,
 ) -> Exported | None:
@@ -91,6 +98,8 @@ def export_bundle(
         key: what it is signed with.
         since: go back to this recorded moment (microseconds since 1970, UTC), for bundles that got lost.
         until: nothing recorded after this moment.
+        recipients: the public keys of those who may read it; everybody where there are none. One that was cut
+            off goes on for those it was begun for.
         rows_a_part: the most rows of one file.
         progress: told as parts are written.
 
@@ -99,8 +108,9 @@ def export_bundle(
 
     Raises:
         StopError: the folder cannot be written, or ``since`` would leave a gap.
+        RetryError: another process makes or takes bundles of the office.
     """
-    with store.connect() as connection:
+    with bundling(store, office) as lease, store.connect() as connection:
         left = links(connection, office, "out")
         draft = _unfinished(folder, office, left)
         resumed = draft is not None
@@ -108,13 +118,21 @@ def export_bundle(
             plan = _plan(connection, office, sources, left[-1] if left else None, since, until)
             if plan is None:
                 return None
+            plan = plan.model_copy(update={"format": FORMAT}) if recipients else plan
             draft = _begin(folder, plan)
-        for part, rows in _rest(connection, draft, rows_a_part):
+            if recipients:
+                draft.sealed = sealed_for(recipients, content_key(key, plan), plan)
+                draft.note({"sealed": [each.model_dump() for each in draft.sealed]})
+        secret = content_key(key, draft.plan) if draft.sealed else None
+        for part, rows in _rest(connection, draft, secret, rows_a_part):
             progress(part, rows)
+            with fenced(store, lease, LEASE_S):  # we are still alive, and it is still ours
+                pass
         if draft.counts is None:
             draft.counts = counts_at(connection, office, draft.plan.facts_to)
             draft.note({"counts": {name: each.model_dump() for name, each in draft.counts.items()}})
-    return Exported(draft.folder, _finish(store, draft, key), resumed)
+        connection.rollback()
+        return Exported(draft.folder, _finish(store, lease, draft, key), resumed)
 
 
 def _plan(
@@ -188,6 +206,9 @@ def _read_draft(file: Path) -> _Draft | None:
 
 
 def _read_note(draft: _Draft, told: Any) -> None:
+    if "sealed" in told:
+        draft.sealed = tuple(Sealed.model_validate(each) for each in told["sealed"])
+        return
     if "counts" in told:
         draft.counts = {name: Count.model_validate(each) for name, each in told["counts"].items()}
         return
@@ -209,18 +230,20 @@ def _begin(folder: Path, plan: Plan) -> _Draft:
     return draft
 
 
-def _rest(connection: sa.Connection, draft: _Draft, rows_a_part: int) -> Iterator[tuple[str, int]]:
+def _rest(
+    connection: sa.Connection, draft: _Draft, key: bytes | None, rows_a_part: int
+) -> Iterator[tuple[str, int]]:
     """Write the parts that are not there yet; yield each with its rows."""
     kinds = {part.kind for part in draft.parts}
     if kinds <= {"facts"}:
         for name in _entities_left(connection, draft):
             for rows, end in _pages(connection, draft.plan, name, draft.ends.get(name), rows_a_part):
-                yield _write(draft, "facts", name, rows, end)
+                yield _write(draft, key, "facts", name, rows, end)
     if "cursors" not in kinds:
-        yield _write(draft, "cursors", "", _cursors(connection, draft.plan), [])
+        yield _write(draft, key, "cursors", "", _cursors(connection, draft.plan), [])
     if "runs" not in kinds:
         runs = _runs(draft.plan).order_by(RUN.c.run_id)
-        yield _write(draft, "runs", "", read_arrow(connection, RUN, runs), [])
+        yield _write(draft, key, "runs", "", read_arrow(connection, RUN, runs), [])
 
 
 def _entities_left(connection: sa.Connection, draft: _Draft) -> list[str]:
@@ -230,11 +253,15 @@ def _entities_left(connection: sa.Connection, draft: _Draft) -> list[str]:
     return names[names.index(draft.parts[-1].entity) :] if draft.parts else names
 
 
-def _write(draft: _Draft, kind: Any, entity: str, rows: pa.Table, end: list[Any]) -> tuple[str, int]:
+def _write(
+    draft: _Draft, key: bytes | None, kind: Any, entity: str, rows: pa.Table, end: list[Any]
+) -> tuple[str, int]:
     data, raw = packed(rows)
     number = sum(part.entity == entity and part.kind == kind for part in draft.parts) + 1
+    name = f"{entity or kind}-{number:06d}.arrow.zst"
+    data = data if key is None else seal_part(key, draft.plan, name, data)
     part = Part(
-        name=f"{entity or kind}-{number:06d}.arrow.zst",
+        name=name,
         kind=kind,
         entity=entity,
         rows=rows.num_rows,
@@ -306,15 +333,18 @@ def _runs(plan: Plan) -> sa.Select[Any]:
     )
 
 
-def _finish(store: sa.Engine, draft: _Draft, key: Ed25519PrivateKey) -> Manifest:
+def _finish(store: sa.Engine, lease: Lease, draft: _Draft, key: Ed25519PrivateKey) -> Manifest:
     """Record the bundle, then make it complete.
 
     Raises:
         StopError: another bundle of this number has been made meanwhile.
     """
-    manifest = Manifest(**draft.plan.model_dump(), parts=tuple(draft.parts), counts=dict(draft.counts or {}))
+    counts = dict(draft.counts or {})
+    manifest = Manifest(
+        **draft.plan.model_dump(), parts=tuple(draft.parts), counts=counts, sealed=draft.sealed
+    )
     written = manifest.written()
-    with writing(store) as connection:
+    with fenced(store, lease, LEASE_S) as connection:
         made = [each for each in links(connection, manifest.office, "out") if each.chain == manifest.chain]
         same = [each for each in made if each.number == manifest.number]
         if same and same[0].manifest_hash != digest(written):

@@ -5,25 +5,30 @@ bundle is taken in one transaction, so there is all of it or nothing, and an imp
 with the first bundle that is not there yet.
 """
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import sqlalchemy as sa
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from sqlalchemy.exc import SQLAlchemyError
 
 from jianheng.errors import StopError
 from jianheng.store import fact_versions
 from jianheng.store.bulk import insert_arrow
-from jianheng.store.engine import store_error, writing
+from jianheng.store.engine import store_error
+from jianheng.store.leases import Lease, fenced
 from jianheng.store.runs import begin_run
 from jianheng.store.tables import CURSOR, FACTS, OPEN, RUN
 from jianheng.sync.bundle_chain import Link, add_link, counts_at, links
+from jianheng.sync.bundle_lease import LEASE_S, bundling
 from jianheng.sync.bundle_manifest import MANIFEST, PROGRESS, Count, Manifest, Part, read_manifest
 from jianheng.sync.bundle_parts import checked, read_part
+from jianheng.sync.bundle_seal import open_part, opened
 
 MOST_BUNDLES = 10_000
 """Bundles that are looked at in one folder."""
@@ -48,6 +53,7 @@ def import_bundles(
     folder: Path,
     trusted: Collection[str],
     progress: Progress = lambda _part, _rows: None,
+    keys: Sequence[X25519PrivateKey] = (),
 ) -> list[Imported]:
     """Take the bundles of an office from a folder, in their order; one that was taken before does nothing.
 
@@ -57,9 +63,11 @@ def import_bundles(
         folder: a bundle, or the folder of exchange.
         trusted: the public keys whose signatures count.
         progress: told as parts are taken.
+        keys: those that open what is sealed for us.
 
     Raises:
         StopError: a bundle cannot be taken, with the reason; those before it were.
+        RetryError: another process takes or makes bundles of the office, or reads a source of it.
     """
     if not trusted:
         raise StopError("bundle-nobody-trusted")
@@ -68,7 +76,8 @@ def import_bundles(
         if manifest.office != office:
             raise StopError("bundle-other-office", folder=str(each), office=manifest.office, own=office)
     found.sort(key=lambda one: one[1].number)
-    done = [_take(store, *one, progress) for one in found]
+    with bundling(store, office, alone=True) as lease:
+        done = [_take(store, lease, *one, keys, progress) for one in found]
     unfinished = [file.parent for file in folder.glob(f"{office}-*/{PROGRESS}")]
     unfinished = [each for each in unfinished if not (each / MANIFEST).exists()]
     if unfinished:
@@ -88,9 +97,17 @@ def _folders(folder: Path, office: str) -> list[Path]:
     return found
 
 
-def _take(store: sa.Engine, folder: Path, manifest: Manifest, hashed: str, progress: Progress) -> Imported:
+def _take(
+    store: sa.Engine,
+    lease: Lease,
+    folder: Path,
+    manifest: Manifest,
+    hashed: str,
+    keys: Sequence[X25519PrivateKey],
+    progress: Progress,
+) -> Imported:
     try:
-        with writing(store) as connection:
+        with fenced(store, lease, LEASE_S) as connection:
             known = links(connection, manifest.office)
             if _is_known(folder, manifest, hashed, known):
                 return Imported(folder, manifest, "known", 0)
@@ -99,7 +116,7 @@ def _take(store: sa.Engine, folder: Path, manifest: Manifest, hashed: str, progr
             _refuse_own_facts(connection, folder, manifest, reached)
             for part in manifest.parts:  # all of it, before anything is written
                 checked(folder, part)
-            rows = _write(connection, folder, manifest, hashed, reached, progress)
+            rows = _write(connection, folder, manifest, hashed, reached, keys, progress)
     except SQLAlchemyError as failed:
         raise store_error(failed, f"bundle import {folder.name}") from failed
     return Imported(folder, manifest, "taken", rows)
@@ -147,25 +164,28 @@ def _write(
     manifest: Manifest,
     hashed: str,
     reached: int,
+    keys: Sequence[X25519PrivateKey],
     progress: Progress,
 ) -> int:
+    key = opened(manifest, keys, str(folder))
+    unsealed = None if key is None else partial(_unsealed, key, manifest, folder)
     run_id = begin_run(connection, manifest.office, "bundle", manifest.chain)
     kinds: dict[str, list[Part]] = {"runs": [], "facts": [], "cursors": []}
     for part in manifest.parts:
         kinds[part.kind].append(part)
     runs: dict[int, int] = {}
     for part in kinds["runs"]:
-        runs |= _write_runs(connection, manifest.office, read_part(folder, part, RUN))
+        runs |= _write_runs(connection, manifest.office, read_part(folder, part, RUN, unsealed))
     written = 0
     for part in kinds["facts"]:
         if part.entity not in FACTS:
             raise StopError("bundle-other-columns", folder=str(folder), file=part.name, columns=part.entity)
-        rows = read_part(folder, part, FACTS[part.entity])
+        rows = read_part(folder, part, FACTS[part.entity], unsealed)
         written += _write_facts(connection, manifest, part.entity, rows, reached, runs, run_id)
         progress(part.name, part.rows)
     connection.execute(sa.delete(CURSOR).where(CURSOR.c.office == manifest.office))
     for part in kinds["cursors"]:
-        rows = _with_runs(read_part(folder, part, CURSOR), runs, run_id)
+        rows = _with_runs(read_part(folder, part, CURSOR, unsealed), runs, run_id)
         insert_arrow(connection, CURSOR, rows, {"office": manifest.office})
     counted = counts_at(connection, manifest.office, manifest.facts_to)
     none = Count(versions=0, live=0)
@@ -174,6 +194,10 @@ def _write(
         raise StopError("bundle-counts", folder=str(folder), entities="、".join(sorted(unlike)))
     add_link(connection, manifest, "in", hashed, run_id)
     return written
+
+
+def _unsealed(key: bytes, manifest: Manifest, folder: Path, name: str, sealed: bytes) -> bytes:
+    return open_part(key, manifest, name, sealed, str(folder))
 
 
 def _write_runs(connection: sa.Connection, office: str, rows: pa.Table) -> dict[int, int]:

@@ -19,7 +19,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from jianheng.errors import StopError
 
-FORMAT = 1
+FORMAT = 2
+"""The newest format: sealed for recipients. What is not sealed is of format 1."""
 MANIFEST, SIGNATURE, PROGRESS = "manifest.json", "manifest.sig", "export.jsonl"
 
 MOST_MANIFEST = 4_000_000
@@ -72,7 +73,7 @@ class Plan(_Strict):
         runs_to: the moment before which they ended.
     """
 
-    format: Annotated[int, Field(ge=1, le=FORMAT)] = FORMAT
+    format: Annotated[int, Field(ge=1, le=FORMAT)] = 1
     office: Annotated[str, Field(pattern=r"^[0-9]{6}$")]
     chain: Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
     number: Annotated[int, Field(ge=1, lt=2**31)]
@@ -90,15 +91,23 @@ class Plan(_Strict):
         return f"{self.office}-{self.chain[:8]}-{self.number:06d}"
 
 
+class Sealed(_Strict):
+    """The key of a bundle's content as one recipient can open it; both hexadecimal."""
+
+    recipient: Annotated[str, Field(pattern=r"^x25519:[0-9a-f]{64}$")]
+    key: Annotated[str, Field(pattern=r"^[0-9a-f]{2,400}$")]
+
+
 class Manifest(Plan):
-    """All that a bundle says of itself."""
+    """All that a bundle says of itself; ``sealed`` for whom its parts are, none where everybody can read them."""
 
     parts: Annotated[tuple[Part, ...], Field(max_length=MOST_PARTS, strict=False)]
     counts: Mapping[str, Count]
+    sealed: Annotated[tuple[Sealed, ...], Field(max_length=100, strict=False)] = ()
 
     def written(self) -> bytes:
         """Return the manifest's bytes, the same for the same content."""
-        told = self.model_dump(mode="json")
+        told = self.model_dump(mode="json", exclude=None if self.sealed else {"sealed"})
         return json.dumps(told, ensure_ascii=False, sort_keys=True, indent=1).encode()
 
 

@@ -1,6 +1,7 @@
 """The files of a bundle: rows as an Arrow stream, packed with zstd, unpacked no further than was declared."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -51,14 +52,23 @@ def write_file(folder: Path, name: str, data: bytes) -> None:
         raise StopError("bundle-unwritable", folder=str(folder), file=name, told=told) from None
 
 
-def read_part(folder: Path, part: Part, table: sa.Table) -> pa.Table:
+def read_part(
+    folder: Path, part: Part, table: sa.Table, unsealed: Callable[[str, bytes], bytes] | None = None
+) -> pa.Table:
     """Return the rows of a part.
+
+    Args:
+        folder: the bundle's.
+        part: what the manifest says of it.
+        table: whose rows they are.
+        unsealed: opens a part's bytes by its name; None where they are not sealed.
 
     Raises:
         StopError: the file is missing, cut off, altered, unpacks to more than was declared, or holds
             other columns or another number of rows.
     """
     data = checked(folder, part)
+    data = data if unsealed is None else unsealed(part.name, data)
     where = {"folder": str(folder), "file": part.name}
     try:
         raw = _unpacked(data, part.unpacked)

@@ -1,6 +1,6 @@
 """What a sync did, in numbers that must balance."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal
 
@@ -47,11 +47,18 @@ class Counts:
         return self.emitted == self.applied + self.unchanged + self.duplicate + self.quarantined
 
 
+def told_problems(problems: Iterable[Problem]) -> list[dict[str, str]]:
+    """Return problems in words, as a run's record keeps them: without anything secret."""
+    return [{part: redact(words) for part, words in each.message().as_json().items()} for each in problems]
+
+
 @dataclass(frozen=True, slots=True)
 class StreamReport:
     """How one stream ended: the problems that stopped it, and what to do about them if it is not just waiting.
 
     ``held_up``: it was paused because it does not look as it did; what it gave before is still known.
+    ``notes``: what is worth knowing and stopped nothing.
+    ``after_s``: how many seconds the source asked to be left alone, None where it did not say.
     """
 
     stream: str
@@ -61,16 +68,19 @@ class StreamReport:
     problems: tuple[Problem, ...] = ()
     recovery: Recovery | None = None
     held_up: bool = False
+    notes: tuple[Problem, ...] = ()
+    after_s: float | None = None
 
     def as_json(self) -> Mapping[str, Any]:
         """Return the report for ``--json`` and the run's record."""
         told: dict[str, Any] = {"stream": self.stream, "entity": self.entity, "state": self.state}
         told |= asdict(self.counts)
+        if self.recovery is not None:
+            told["recovery"] = self.recovery
         if self.problems:
-            told["problems"] = [
-                {part: redact(words) for part, words in each.message().as_json().items()}
-                for each in self.problems
-            ]
+            told["problems"] = told_problems(self.problems)
+        if self.notes:
+            told["notes"] = told_problems(self.notes)
         return told
 
 

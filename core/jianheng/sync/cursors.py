@@ -1,31 +1,50 @@
 """How far a stream was read: kept with the rows it speaks of, forgotten when it can't be trusted.
 
-What the source gave is opaque; it is kept in an envelope of ours, whose version says who can read it. A
-partition is a range that is read by itself (a backfill); the empty one is the stream as it goes on.
+What the source gave is opaque; it is kept in an envelope of ours, whose version says who can read it. Beside it
+stand the edge, by which the next read is held to its promise (:mod:`jianheng.sync.edge`), and since when everything
+was read. A partition is a range that is read by itself (a backfill); the empty one is the stream as it goes on.
 """
 
 import hashlib
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
 
 from jianheng.errors import StopError
+from jianheng.store.engine import now_us
 from jianheng.store.operations import STREAM
 from jianheng.store.tables import CURSOR
 from jianheng.sync.apply import Place
 
-VERSION = 1
+VERSION = 2
 """Of the envelope."""
 
 
-def pack(cursor: str) -> str:
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """How far a stream was read.
+
+    Attributes:
+        cursor: what the source gave.
+        edge: marks of the last rows that came with it; none where it came by itself.
+        full_at: when the read of everything began that this one goes on from (µs); 0 where that is not known.
+    """
+
+    cursor: str
+    edge: str = ""
+    full_at: int = 0
+
+
+def pack(cursor: str, edge: str = "", full_at: int = 0) -> str:
     """Put a source's cursor into its envelope."""
-    return json.dumps({"v": VERSION, "cursor": cursor}, ensure_ascii=False)
+    told = {"v": VERSION, "cursor": cursor} | ({"edge": edge} if edge else {})
+    return json.dumps(told | ({"full_at": full_at} if full_at else {}), ensure_ascii=False)
 
 
-def unpack(envelope: str, source: str, stream: str) -> str:
+def unpack(envelope: str, source: str, stream: str) -> Kept:
     """Take a source's cursor out of its envelope.
 
     Raises:
@@ -33,15 +52,16 @@ def unpack(envelope: str, source: str, stream: str) -> str:
     """
     try:
         told = json.loads(envelope)
-        version, cursor = told["v"], told["cursor"]
-    except (ValueError, KeyError, TypeError):
+        version, cursor = told["v"], str(told["cursor"])
+        found = Kept(cursor, str(told.get("edge", "")), int(told.get("full_at", 0)))
+    except (ValueError, KeyError, TypeError, AttributeError):
         raise StopError("sync-cursor-unreadable", source=source, stream=stream) from None
     if not isinstance(version, int) or version > VERSION:
         raise StopError("sync-cursor-newer", source=source, stream=stream, version=version, known=VERSION)
-    return str(cursor)
+    return found
 
 
-def kept(connection: sa.Connection, place: Place, fingerprint: str, partition: str = "") -> str | None:
+def kept(connection: sa.Connection, place: Place, fingerprint: str, partition: str = "") -> Kept | None:
     """Return how far a stream was read, if it was read the way it is read now.
 
     Raises:
@@ -53,10 +73,12 @@ def kept(connection: sa.Connection, place: Place, fingerprint: str, partition: s
     return unpack(row.cursor, place.source, place.stream)
 
 
-def keep(connection: sa.Connection, place: Place, cursor: str, fingerprint: str, partition: str = "") -> None:
+def keep(
+    connection: sa.Connection, place: Place, reached: Kept, fingerprint: str, partition: str = ""
+) -> None:
     """Remember how far a stream was read, in the transaction of the rows."""
     values = {
-        "cursor": pack(cursor),
+        "cursor": pack(reached.cursor, reached.edge, reached.full_at),
         "mapping_hash": short(fingerprint),
         "moved_at": place.at,
         "run_id": place.run_id,
@@ -70,6 +92,11 @@ def keep(connection: sa.Connection, place: Place, cursor: str, fingerprint: str,
 def forget(connection: sa.Connection, place: Place, partition: str = "") -> None:
     """Let the next read begin at the beginning."""
     connection.execute(sa.delete(CURSOR).where(*_of(place, partition)))
+
+
+def is_stale(known: Kept | None, every_s: float | None) -> bool:
+    """Whether everything of a stream was last read longer ago than wanted."""
+    return known is not None and every_s is not None and now_us() - known.full_at >= every_s * 1_000_000
 
 
 def swept_at(connection: sa.Connection, place: Place) -> int:

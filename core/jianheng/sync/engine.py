@@ -7,23 +7,26 @@ nothing and repeats nothing. A stream that fails keeps what it committed; stream
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
 from structlog.contextvars import bound_contextvars
 
 from jianheng.contract import Stream
-from jianheng.errors import Problem, StopError, problem
+from jianheng.errors import JianhengError, Problem, StopError, problem
 from jianheng.facts.entities import ENTITIES
+from jianheng.logs import get_log
 from jianheng.store.engine import store_error, writing
-from jianheng.store.leases import LeaseLostError, release
+from jianheng.store.leases import LeaseLostError, give_back
 from jianheng.store.runs import PART, begin_run, end_abandoned, end_run
 from jianheng.sync import pauses, quarantine
 from jianheng.sync.apply import Place
-from jianheng.sync.counts import Counts, SourceReport, StreamReport
+from jianheng.sync.counts import Counts, SourceReport, StreamReport, told_problems
 from jianheng.sync.fence import LEASE_S, Fence, fenced, take_fence
 from jianheng.sync.stream import sync_stream
-from jianheng.sync.task import Progress, Reader, Span, Task, Wish
+from jianheng.sync.task import Affects, Progress, Reader, Span, Task, Wish
 
 
 def sync_source(
@@ -36,9 +39,11 @@ def sync_source(
     full: bool = False,
     sweep: bool = False,
     sweep_every_s: float | None = None,
+    full_every_s: float | None = None,
     span: Span | None = None,
     accept_mass_change: bool = False,
     progress: Progress = lambda _stream, _rows: None,
+    affects: Affects = lambda _entity, _column: "",
     lease_s: float = LEASE_S,
 ) -> SourceReport:
     """Read everything new of one source into the store.
@@ -52,9 +57,11 @@ def sync_source(
         full: read everything again, whatever the cursors say.
         sweep: compare all keys with the source's, for late commits and removed rows.
         sweep_every_s: do so when the last time lies further back; never by itself when None.
+        full_every_s: read everything again when the last time lies further back; never by itself when None.
         span: read only this span of business time; the source does not count as read to its end then.
         accept_mass_change: somebody has confirmed that many records did vanish.
         progress: told as rows come.
+        affects: says what reads a column of an entity; asked where a source changed it.
         lease_s: how long the run may be silent before another may take its place.
 
     Raises:
@@ -69,12 +76,11 @@ def sync_source(
             with fenced(fence) as connection:
                 end_abandoned(connection, office, "sync", reader.name)
                 run_id = begin_run(connection, office, "sync", reader.name)
-            wish = Wish(full, sweep, sweep_every_s, span, accept_mass_change, progress)
+            wish = Wish(full, sweep, sweep_every_s, full_every_s, span, accept_mass_change, progress, affects)
             with bound_contextvars(office=office, source=reader.name, run=run_id):
                 done = _read_all(fence, office, reader, streams, run_id, wish, whole=whole and span is None)
         finally:
-            with writing(store) as connection:
-                release(connection, fence.lease)
+            give_back(store, fence.lease)
     return done
 
 
@@ -83,10 +89,14 @@ def _read_all(
 ) -> SourceReport:
     """Read streams one after the other, and record how the run ended, however it did."""
     reports: list[StreamReport] = []
+    why: dict[str, Any] = {}
     try:
-        reports.extend(
-            _reports(fence, office, reader, streams, run_id, wish)
-        )  # what came before a failure stays
+        reports.extend(  # what came before a failure stays
+            _logged(_reports(fence, office, reader, streams, run_id, wish))
+        )
+    except SQLAlchemyError as failed:
+        why = _told(store_error(failed, f"sync {reader.name}"))
+        raise
     finally:
         try:
             with fenced(fence) as connection:
@@ -94,12 +104,22 @@ def _read_all(
                 done = SourceReport(reader.name, run_id, tuple(reports), left)
                 state = done.state if len(reports) == len(streams) else "broken"
                 state = PART if state == "done" and not whole else state
-                end_run(connection, run_id, state, done.as_json())
+                end_run(connection, run_id, state, {**done.as_json(), **why})
         except LeaseLostError:
             with writing(fence.store) as connection:  # of our own run only: nothing it read is written
                 end_run(connection, run_id, "broken", {"lease_lost": True})
             raise
     return done
+
+
+def _logged(reports: Iterable[StreamReport]) -> Iterator[StreamReport]:
+    """Say of each stream how it ended; office, source and run are in the context of the log."""
+    log = get_log("jianheng.sync")
+    for each in reports:
+        counts = {name: number for name, number in asdict(each.counts).items() if number}
+        told = [one.code for one in (*each.problems, *each.notes)]
+        log.info("stream ended", stream=each.stream, state=each.state, problems=told, counts=counts)
+        yield each
 
 
 def _reports(
@@ -136,10 +156,20 @@ def _reports(
         yield report
 
 
-def record_unread(store: sa.Engine, office: str, source: str) -> None:
-    """Record that a source could not even be opened: it is not complete until it was read again."""
-    with writing(store) as connection:
-        end_run(connection, begin_run(connection, office, "sync", source), "broken", {})
+def record_unread(store: sa.Engine, office: str, source: str, why: JianhengError) -> None:
+    """Record that a source could not even be opened, and why: it is not complete until it was read again."""
+    try:
+        with writing(store) as connection:
+            end_run(connection, begin_run(connection, office, "sync", source), "broken", _told(why))
+    except (
+        SQLAlchemyError
+    ) as failed:  # what is to be told is why the source was not read, not that this failed too
+        get_log("jianheng.sync").warning("run not recorded", source=source, told=type(failed).__name__)
+
+
+def _told(why: JianhengError) -> dict[str, Any]:
+    """Return why a run was broken, as its record keeps it."""
+    return {"problems": told_problems(why.problems), "recovery": why.recovery}
 
 
 @contextmanager

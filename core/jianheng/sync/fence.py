@@ -65,14 +65,7 @@ def fenced(fence: Fence) -> Iterator[sa.Connection]:
     Raises:
         LeaseLostError: another run has taken the source; nothing was written.
     """
-    with writing_latest(fence.store) as connection:
-        if (
-            connection.dialect.name == "postgresql"
-        ):  # who is stopped in the middle must not hold its locks for ever
-            silent = round(fence.lease_s * 1000)
-            connection.exec_driver_sql(f"SET LOCAL idle_in_transaction_session_timeout = {silent}")
-        if not leases.renew(connection, fence.lease, fence.lease_s):
-            raise leases.lost(connection, fence.lease)
+    with leases.fenced(fence.store, fence.lease, fence.lease_s) as connection:
         yield connection
 
 

@@ -7,8 +7,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from jianheng.facts.entities import ENTITIES
-from jianheng.store.engine import writing
-from jianheng.store.leases import release
+from jianheng.store.leases import give_back
 from jianheng.store.runs import PART, begin_run, end_run
 from jianheng.sync import quarantine
 from jianheng.sync.apply import Place
@@ -70,8 +69,7 @@ def _replay_source(store: sa.Engine, office: str, source: str, found: Sequence[E
                 report = SourceReport(source, run_id, reports, left)
                 end_run(connection, run_id, PART, {**report.as_json(), "replay": True})
     finally:
-        with writing(store) as connection:
-            release(connection, fence.lease)
+        give_back(store, fence.lease)
     return done
 
 

@@ -117,14 +117,17 @@ def observe(rows: Rows, reads: str = "") -> Shape:
             reads=reads,
         )
     sample = [row for row in rows[:: max(1, len(rows) // SAMPLE)] if not row.get("_deleted")]
-    columns: Counter[str] = Counter()
-    found: dict[str, Counter[str]] = {}
-    for row in sample:
-        columns.update(row.keys())
-        for name, value in row.items():
-            if value is not None and value != "":
-                found.setdefault(name, Counter())[_KINDS.get(type(value), type(value).__name__)] += 1
-    return Shape(len(sample), dict(columns), {name: dict(each) for name, each in found.items()}, reads=reads)
+    columns = Counter(name for row in sample for name in row)
+    found = Counter(
+        (name, type(value))
+        for row in sample
+        for name, value in row.items()
+        if value is not None and value != ""
+    )
+    told: dict[str, Counter[str]] = {}
+    for (name, kind), count in found.items():
+        told.setdefault(name, Counter())[_KINDS.get(kind, kind.__name__)] += count
+    return Shape(len(sample), dict(columns), {name: dict(each) for name, each in told.items()}, reads=reads)
 
 
 def merge(known: Shape, seen: Shape) -> Shape:

@@ -1,14 +1,16 @@
 """Reading one stream: changes batch by batch from a cursor on, each batch one transaction with its cursor."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 
-from jianheng.errors import EmptiedError, JianhengError, StopError
+from jianheng.errors import AskError, EmptiedError, JianhengError, Problem, RetryError, StopError, problem
 from jianheng.store import audit, fact_versions
+from jianheng.store.engine import now_us
 from jianheng.store.leases import LeaseLostError
 from jianheng.sync import cursors, pauses, quarantine
-from jianheng.sync.apply import Place, Seen, apply_rows
+from jianheng.sync.apply import Applied, Highest, Place, Seen, apply_rows
 from jianheng.sync.batches import close_gone, keep_looks, looks_of, moment_in, settle, take_batch
 from jianheng.sync.counts import Counts, StreamReport
+from jianheng.sync.edge import Edge, marks_of
 from jianheng.sync.fence import Fence, fenced
 from jianheng.sync.guards import (
     MASS_CHANGE_AT_LEAST,
@@ -47,13 +49,15 @@ def sync_stream(task: Task) -> StreamReport:
     except LeaseLostError:
         raise
     except DriftError as drift:
-        _hold_up(task, drift)
-        return StreamReport(
-            stream.name, stream.entity, "failed", counts, drift.problems, drift.recovery, held_up=True
-        )
+        changed = _with_readers(task, drift)
+        _hold_up(task, drift, changed)
+        why = (changed, drift.recovery)
+        return StreamReport(stream.name, stream.entity, "failed", counts, *why, held_up=True)
     except JianhengError as error:
-        return StreamReport(stream.name, stream.entity, "failed", counts, error.problems, error.recovery)
-    return StreamReport(stream.name, stream.entity, "done", counts)
+        asked = error.after_s if isinstance(error, RetryError) else None
+        told = (error.problems, error.recovery)
+        return StreamReport(stream.name, stream.entity, "failed", counts, *told, after_s=asked)
+    return StreamReport(stream.name, stream.entity, "done", counts, notes=tuple(task.notes))
 
 
 def _read(task: Task) -> Iterator[Counts]:
@@ -69,55 +73,95 @@ def _read_on(task: Task) -> Iterator[Counts]:
     """Read what is new, and compare all keys when somebody asked or it is time."""
     with fenced(task.fence) as connection:
         due = is_due(connection, task)
-        again = task.wish.full or quarantine.count_sync(
-            connection, task.place.office, task.place.source, task.place.stream
+        known = cursors.kept(connection, task.place, task.reader.fingerprint)
+        again = (
+            task.wish.full
+            or quarantine.count_sync(connection, task.place.office, task.place.source, task.place.stream)
+            or cursors.is_stale(known, task.wish.full_every_s)
         )
-        cursor = None if again else cursors.kept(connection, task.place, task.reader.fingerprint)
     by_keys = due and task.reader.keys is not None
-    if due and not by_keys:
-        cursor = None
-    if cursor is not None:
+    known = None if again or (due and not by_keys) else known
+    if known is not None:
         yield replay(task.fence, task.place)
-    met = Met() if cursor is None else None
-    yield from _read_cursor(task, cursor, met)
-    if due and not by_keys and met is not None and met.rows:
+    met = Met() if known is None else None
+    edge = Edge.of("" if known is None else known.edge)
+    yield from _read_cursor(task, known, met, edge, with_keys=due and not by_keys)
+    if known is not None and edge.torn:
+        yield from _read_again(task, known)
+    elif due and not by_keys and met is not None and met.rows:
         yield bury_unmet(task, met)
     elif by_keys:
         yield from _sweep(task)
+
+
+def _read_again(task: Task, known: cursors.Kept) -> Iterator[Counts]:
+    """Nothing of what came with the cursor came again: read and compare everything.
+
+    Raises:
+        AskError: too much is gone to be believed; the next read begins where this one did, and asks again.
+    """
+    where = {"source": task.place.source, "stream": task.stream.name, "entity": task.place.entity.label}
+    task.notes.append(problem("sync-edge-torn", **where))
+    met = Met()
+    yield from _read_cursor(task, None, met)
+    if not met.rows:
+        return
+    try:
+        yield bury_unmet(task, met)
+    except AskError:
+        with fenced(task.fence) as connection:
+            cursors.keep(connection, moment_in(connection, task.place), known, task.reader.fingerprint)
+        raise
 
 
 def _sweep(task: Task) -> Iterator[Counts]:
     """Compare keys: what is gone at the source is buried, for what was never seen everything is read once."""
     apart = keys_apart(task)
     if apart.missing:
-        yield from _read_cursor(task, None, Met())
+        yield from _read_cursor(task, None, Met(), with_keys=False)
     yield mark_swept(task, apart)
 
 
-def _read_cursor(task: Task, cursor: str | None, met: Met | None) -> Iterator[Counts]:
-    """Read from a cursor on; with ``met`` what was met is collected there, since all is being read."""
-    place, reader = task.place, task.reader
+def _read_cursor(
+    task: Task,
+    known: cursors.Kept | None,
+    met: Met | None,
+    edge: Edge | None = None,
+    *,
+    with_keys: bool = True,
+) -> Iterator[Counts]:
+    """Read from a cursor on; with ``met`` what was met is collected there, since all is being read.
+
+    Keys are collected only if somebody will look at them: they are as many as the rows.
+    """
+    place, reader, edge = task.place, task.reader, edge or Edge()
+    cursor, full_at = (None, now_us()) if known is None else (known.cursor, known.full_at)
     known_refs: dict[str, set[str]] = {}
     read = 0
     try:
         with fenced(task.fence) as connection:
             looks = looks_of(connection, task)
+            anything = fact_versions.any_held(connection, place.entity, place.office, place.source)
+        highest = None if anything else Highest()
         for batch in reader.read(task.stream.name, cursor):
             with fenced(task.fence) as connection:
                 now = moment_in(connection, place)
-                applied = take_batch(connection, task, now, batch, Seen(known_refs=known_refs), looks)
+                seen = Seen(known_refs=known_refs, highest=highest)
+                applied = take_batch(connection, task, now, batch, seen, looks)
                 if batch.cursor is not None:
-                    cursors.keep(connection, now, batch.cursor, reader.fingerprint)
+                    reached = cursors.Kept(batch.cursor, marks_of(applied), full_at)
+                    cursors.keep(connection, now, reached, reader.fingerprint)
                 keep_looks(connection, place, looks)
+            edge.look(applied)
             if task.shared:
-                place.met.update(fact.key for fact in applied.taken if not fact.deleted)
+                place.met.update(*(part.live for part in applied.taken))
             if met is not None:
-                met.add(applied)
+                _meet(met, applied, with_keys=with_keys)
             read += len(batch.rows)
             task.wish.progress(task.stream.name, read)
             yield applied.counts
     except EmptiedError:
-        read, cursor = 0, None
+        read, cursor, edge.met = 0, None, True
     if cursor is not None:
         return
     if read == 0:
@@ -126,6 +170,14 @@ def _read_cursor(task: Task, cursor: str | None, met: Met | None) -> Iterator[Co
     if met is not None:
         with fenced(task.fence) as connection:  # a row that did not come again is not there any more
             close_gone(connection, place, met.places)
+
+
+def _meet(met: Met, applied: Applied, *, with_keys: bool) -> None:
+    if with_keys:
+        met.add(applied)
+        return
+    met.rows += applied.counts.emitted
+    met.places.update(reject.locator for reject in applied.rejects)
 
 
 def _read_span(task: Task, span: Span) -> Iterator[Counts]:
@@ -139,7 +191,8 @@ def _read_span(task: Task, span: Span) -> Iterator[Counts]:
         raise StopError("sync-no-ranges", source=place.source)
     partition = "..".join(day.isoformat() for day in span)
     with fenced(task.fence) as connection:
-        cursor = cursors.kept(connection, place, reader.fingerprint, partition)
+        known = cursors.kept(connection, place, reader.fingerprint, partition)
+        cursor = None if known is None else known.cursor
         looks = looks_of(connection, task)
     read = 0
     for batch in reader.read_range(task.stream.name, span, cursor):
@@ -147,7 +200,7 @@ def _read_span(task: Task, span: Span) -> Iterator[Counts]:
             now = moment_in(connection, place)
             applied = take_batch(connection, task, now, batch, Seen(), looks)
             if batch.cursor is not None:
-                cursors.keep(connection, now, batch.cursor, reader.fingerprint, partition)
+                cursors.keep(connection, now, cursors.Kept(batch.cursor), reader.fingerprint, partition)
             keep_looks(connection, place, looks)
         read += len(batch.rows)
         task.wish.progress(task.stream.name, read)
@@ -172,15 +225,25 @@ def _empty(task: Task) -> Counts:
     return Counts(vanished=len(gone))
 
 
-def _hold_up(task: Task, drift: DriftError) -> None:
+def _with_readers(task: Task, drift: DriftError) -> tuple[Problem, ...]:
+    """Return what changed, with everything that is affected: entities, and what else reads the column."""
+    found = []
+    for each in drift.problems:
+        more = task.wish.affects(task.place.entity.name, str(each.fields.get("column_name", "")))
+        affects = "; ".join(part for part in (str(each.fields["affects"]), more) if part)
+        found.append(Problem(each.code, {**each.fields, "affects": affects}))
+    return tuple(found)
+
+
+def _hold_up(task: Task, drift: DriftError, problems: Sequence[Problem]) -> None:
     """Pause a stream that does not look as it did, and remember what it looks like now."""
     place = task.place
-    told = [each.code for each in drift.problems]
+    told = [each.code for each in problems]
     with fenced(task.fence) as connection:
         cursors.note(connection, place, {"pending": drift.seen.as_json()})
         pauses.pause(connection, place.office, place.source, place.stream, "jianheng", ", ".join(told))
         subject = f"{place.source}/{place.stream}"
-        detail = {"problems": [each.message().as_json() for each in drift.problems], "run": place.run_id}
+        detail = {"problems": [each.message().as_json() for each in problems], "run": place.run_id}
         audit.record(connection, place.office, "jianheng", "state pause", subject, detail)
 
 
@@ -199,5 +262,5 @@ def replay(fence: Fence, place: Place, numbers: Collection[int] = ()) -> Counts:
         now = moment_in(connection, place)
         applied = apply_rows(connection, now, again, Seen())
         check_books(place, len(again), applied.counts)
-        settle(connection, now, applied.taken, applied.rejects)
+        settle(connection, now, applied)
     return applied.counts

@@ -32,7 +32,7 @@ class Met:
     def add(self, applied: Applied) -> None:
         """Add a batch."""
         self.rows += applied.counts.emitted
-        self.keys.update(fact.key for fact in applied.taken if not fact.deleted)
+        self.keys.update(*(part.live for part in applied.taken))
         self.rejected.update(reject.key for reject in applied.rejects)
         self.places.update(reject.locator for reject in applied.rejects)
 

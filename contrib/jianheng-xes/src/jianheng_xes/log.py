@@ -1,7 +1,9 @@
 """Reading XES (IEEE 1849): traces of attributes and events, one at a time, whatever the size of the log."""
 
+import codecs
 import datetime as dt
 import gzip
+import re
 import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -10,7 +12,7 @@ from typing import Any, BinaryIO, cast
 from xml.etree.ElementTree import Element, ParseError
 
 from defusedxml.common import DefusedXmlException
-from defusedxml.ElementTree import iterparse
+from defusedxml.ElementTree import DefusedXMLParser, iterparse
 
 from jianheng.errors import StopError
 
@@ -20,6 +22,8 @@ Attributes = Mapping[str, str]
 MOST_UNBROKEN = 4 << 20
 """How many bytes may come without a tag: no value of a log is so long."""
 
+_HEAD = 200
+_CHINESE = re.compile(rb"<\?xml[^>]*?encoding=[\"'](gb2312|gbk|gb18030|big5)[\"']", re.IGNORECASE)
 _VALUES = frozenset({"string", "date", "int", "float", "boolean", "id"})
 
 
@@ -60,7 +64,7 @@ def traces(file: Path) -> Iterator[Trace]:
             yield from _traces(content, file.name)
     except DefusedXmlException as error:
         raise StopError("xes-unsafe", file=file.name) from error
-    except (ParseError, EOFError, zlib.error, gzip.BadGzipFile, UnicodeError, LookupError) as error:
+    except (ParseError, EOFError, zlib.error, gzip.BadGzipFile, ValueError, LookupError) as error:
         raise StopError("xes-not-a-log", file=file.name, reason=str(error)) from error
     except OSError as error:
         raise StopError("xes-not-readable", file=file.name, reason=error.strerror) from error
@@ -72,7 +76,8 @@ def _opened(file: Path) -> BinaryIO:
 
 def _traces(content: BinaryIO, name: str) -> Iterator[Trace]:
     watched = _Watched(content, name)
-    steps = iterparse(watched, events=("start", "end"), forbid_dtd=True)
+    parser = DefusedXMLParser(encoding="utf-8" if watched.decoder else None, forbid_dtd=True)
+    steps = iterparse(watched, events=("start", "end"), parser=parser)
     _, root = next(steps)
     if _tag(root) != "log":
         raise StopError("xes-not-a-log", file=name, reason=f"<{_tag(root)}>")
@@ -90,19 +95,31 @@ def _traces(content: BinaryIO, name: str) -> Iterator[Trace]:
 
 
 class _Watched:
-    """A file that refuses to go on when one text has no end: a parser would look at all of it again and again."""
+    """A file as a parser can read it: Chinese encodings as UTF-8, and no further when a text has no end.
+
+    The parser knows no encoding of several bytes but UTF-8 and UTF-16, and looks at all of an endless text again and again.
+    """
 
     def __init__(self, content: BinaryIO, name: str) -> None:
         self._content, self._name = content, name
+        self._ahead = content.read(_HEAD)
+        declared = _CHINESE.match(self._ahead)
+        encoding = declared[1].decode().lower() if declared else ""
+        # What calls itself GB 2312 or GBK often holds characters that only GB 18030 has.
+        wanted = "gb18030" if encoding.startswith("gb") else encoding
+        self.decoder = codecs.getincrementaldecoder(wanted)() if wanted else None
         self.unbroken = 0
 
-    def read(self, size: int = -1) -> bytes:
-        """Return the next bytes."""
-        read = self._content.read(size)
-        self.unbroken += len(read)
-        if self.unbroken > MOST_UNBROKEN:
-            raise StopError("xes-not-a-log", file=self._name, reason=f"> {MOST_UNBROKEN} bytes")
-        return read
+    def read(self, size: int) -> bytes:
+        """Return the next bytes; none at the end."""
+        while True:
+            read, self._ahead = self._ahead or self._content.read(size), b""
+            self.unbroken += len(read)
+            if self.unbroken > MOST_UNBROKEN:
+                raise StopError("xes-not-a-log", file=self._name, reason=f"> {MOST_UNBROKEN} bytes")
+            told = read if self.decoder is None else self.decoder.decode(read, final=not read).encode()
+            if told or not read:
+                return told
 
 
 def _tag(element: Element) -> str:

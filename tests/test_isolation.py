@@ -33,8 +33,9 @@ from jianheng.contract import (
 )
 from jianheng.errors import AskError, EmptiedError, FaultsError, JianhengError, RetryError, StopError
 from jianheng.isolation import scratch
-from jianheng.isolation.host import examine, open_isolated
+from jianheng.isolation.host import Code, examine, open_isolated
 from jianheng.isolation.limits import GUARDS
+from jianheng.messages import speaking
 from plugins_zoo.install import install
 
 
@@ -240,6 +241,41 @@ def test_a_hang_while_it_is_made_ends_with_its_process():
         boundary.call("open", open_isolated, AWKWARD, "source", context(open="hang"), SMALL)
     assert raised.value.code == "adapter-timeout"
     assert time.monotonic() - began < 30
+
+
+def test_it_words_what_it_says_by_its_own_texts_in_the_language_of_who_asks(tmp_path):
+    """The texts stand beside its manifest; its code may use them wherever it runs."""
+    module = """
+from jianheng.contract import Finding
+from jianheng.hookspecs import hookimpl
+from jianheng.messages import text
+
+
+class Wordy:
+    def __init__(self, context): ...
+    def streams(self): return []
+    def read(self, stream, cursor): return iter(())
+    def check(self): return [Finding("words", detail=text("wordy-found", count=2))]
+
+
+@hookimpl
+def sources():
+    return {"wordy": Wordy}
+"""
+    package = tmp_path / "wordy"
+    package.mkdir()
+    (package / "__init__.py").write_text(module, encoding="utf-8")
+    (package / "messages.toml").write_text(
+        '[wordy-found]\nzh = "找到 {count} 处"\nen = "{count} found"\n', encoding="utf-8"
+    )
+    code = Code(plugin="wordy", module="wordy", origin=package, kinds=("source",), search=(tmp_path,))
+    told = []
+    for language in ("zh", "en"):
+        with speaking(language):
+            source = open_isolated(code, "source", context(), SMALL)
+            told += [each.detail for each in source.check()]
+            source.close()
+    assert told == ["找到 2 处", "2 found"]
 
 
 def test_a_target_gets_the_publication_as_it_is():

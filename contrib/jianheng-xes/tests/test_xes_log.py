@@ -167,7 +167,7 @@ def test_no_log_a_wrong_zone_and_an_attribute_that_is_not_there_are_told(tmp_pat
 def test_a_log_in_another_encoding_is_read(tmp_path, encoding):
     file = tmp_path / "log.xes"
     trace = '<trace><string key="concept:name" value="受理"/></trace>'
-    text = f'<?xml version="1.0" encoding="{encoding}"?><log>{"<!-- 说明 -->" * 2000}{trace}</log>'
+    text = f'<?xml version="1.0" encoding="{encoding}"?><log>{"<!-- 案件 -->" * 2000}{trace}</log>'
     file.write_bytes(text.encode(encoding))
     assert [each.attributes["concept:name"] for each in traces(file)] == ["受理"]
 

@@ -167,7 +167,7 @@ def _judged(
         values = {name: row.get(name) for name in entity.names if row.get(name) is not None}
         problems: tuple[Problem, ...] = tuple(each for reject in rejects for each in reject.problems)
     else:
-        told = {name: column[0] for name, column in zip(entity.names, checked.columns, strict=True)}
+        told = {name: column.values[0] for name, column in zip(entity.names, checked.columns, strict=True)}
         values = {name: value for name, value in told.items() if value is not None}
         key, content = checked.keys[0], checked.hashes[0]
         first, other = seen.setdefault(key, (content, locator))

@@ -12,11 +12,13 @@ import queue
 import signal
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 from jianheng.contract import AdapterContext, Secret, Source, Target
 from jianheng.isolation import batches, failures, guard, kernel, wire
 from jianheng.isolation.values import decode, encode
+from jianheng.messages import Language, add_texts, set_language
 
 GROUP = "jianheng"
 OFFERS = ("count", "keys", "read_range")
@@ -116,8 +118,11 @@ class Worker:
         self._under_way: dict[int, Iterator[Any]] = {}
         self._names: dict[str, str] = {}
 
-    def load(self, name: str, value: str) -> dict[str, Any]:
-        """Import the plugin."""
+    def load(self, name: str, value: str, texts: str, language: Language) -> dict[str, Any]:
+        """Import the plugin, which may word what it says by its own texts, in the language of who asked."""
+        if texts:
+            add_texts(Path(texts))
+        set_language(language)
         self._module = importlib.metadata.EntryPoint(name, value, GROUP).load()
         return {}
 

@@ -16,10 +16,12 @@ from jianheng.isolation.process import Process, Report
 from jianheng.isolation.values import decode, encode, stand_in
 from jianheng.isolation.wire import WireError
 from jianheng.logs import get_log
+from jianheng.messages import language
 
 __all__ = ["Code", "Event", "Examined", "Isolated", "Limits", "examine", "factory", "open_isolated"]
 
 Kind = Literal["source", "target"]
+TEXTS = "messages.toml"
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,7 +198,15 @@ def examine(code: Code, *, timeout_s: float, limits: Limits | None = None) -> Ex
 
 
 def _import(child: Process) -> None:
-    child.request("import", "load", name=child.code.plugin, value=child.code.module)
+    texts = child.code.origin / TEXTS
+    child.request(
+        "import",
+        "load",
+        name=child.code.plugin,
+        value=child.code.module,
+        texts=str(texts) if texts.is_file() else "",
+        language=language(),
+    )
 
 
 def _register(child: Process) -> Mapping[str, Any]:

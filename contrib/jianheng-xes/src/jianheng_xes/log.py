@@ -110,7 +110,7 @@ class _Watched:
         self.decoder = codecs.getincrementaldecoder(wanted)() if wanted else None
         self.unbroken = 0
 
-    def read(self, size: int) -> bytes:
+    def read(self, size: int = -1, /) -> bytes:
         """Return the next bytes; none at the end."""
         while True:
             read, self._ahead = self._ahead or self._content.read(size), b""

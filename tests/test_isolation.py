@@ -182,6 +182,15 @@ def test_its_log_is_ours_and_ends_at_the_limit(animal):
     assert len(lines) == SMALL.log_lines + 1
 
 
+def test_a_line_of_its_log_is_cut(animal):
+    lines = animal.context.log.lines
+    del lines[:]
+    assert animal.read("long_log")[0].rows == [{"ok": True}]
+    (event, fields), (whole, rest) = lines
+    assert (set(event), len(event), fields) == ({"x"}, 16_000, {"number": 1})
+    assert (whole, list(rest)) == ("line", ["left_out"])
+
+
 def test_its_log_cannot_pass_for_another(animal):
     lines = animal.context.log.lines
     del lines[:]

@@ -166,7 +166,7 @@ told = {
     "socket": ask("socket", 2, 1, 0), "connect": ask("connect", tcp.fileno(), nobody, len(nobody)),
     "send": ask("sendto", udp.fileno(), b"x", 1, 0, nobody, len(nobody)),
     "bind": ask("bind", probe.fileno(), local, len(local)), "listen": ask("listen", probe.fileno(), 1),
-    "pair": ask("send", pair[0].fileno(), b"x", 1, 0), "raw": ask("socket", 17, 3, 0), "kill": ask("kill", parent, 0),
+    "pair": ask("send", pair[0].fileno(), b"x", 1, 0), "raw": ask("socket", 17, 3, 0), "raw IP": ask("socket", 2, 3 | 0o2000000, 1), "raw IPv6": ask("socket", 10, 3, 58), "kill": ask("kill", parent, 0),
     "limit": ask("setrlimit", 7, ctypes.byref(Limit(10, 10))), "own": ask("kill", os.getpid(), 0),
     "read": ask("open", sys.argv[1].encode(), 0), "read other": ask("open", sys.argv[4].encode(), 0),
     "write": ask("open", (sys.argv[2] + "/new").encode(), 0o101, 0o600),
@@ -191,7 +191,11 @@ def test_the_kernel_refuses_what_a_native_extension_would_do(tmp_path, network):
     )
     guards, told = json.loads(ran.stdout.strip().splitlines()[-1])
     if "seccomp" in guards:
-        assert [name for name in ("fork", "exec", "raw", "kill", "limit", "listen") if told[name][0]] == []
+        never = ("fork", "exec", "raw", "raw IP", "raw IPv6", "kill", "limit", "listen")
+        assert [name for name in never if told[name][0]] == []
+        assert (
+            told["raw IP"][1] == told["raw IPv6"][1] == errno.EACCES
+        )  # also where the account would have the right
         assert all(told[name][0] for name in ("socket", "pair", "bind", "own"))
         refused = (told["connect"][1] == errno.EACCES, told["send"] == [False, errno.EACCES])
         assert refused == ((False, False) if network == "network" else (True, True))

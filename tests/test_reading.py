@@ -182,6 +182,14 @@ def test_a_call_is_made_again_after_what_the_other_side_asked_for(slept):
     assert 0 <= slept[1] <= 30
 
 
+@pytest.mark.parametrize(
+    ("told", "kept"),
+    [(7, 7), (0, 0), (-1, None), (float("nan"), None), (float("inf"), 86_400), (1e300, 86_400)],
+)
+def test_a_wait_that_makes_no_sense_is_none(told, kept):
+    assert RetryError("away", after_s=told).after_s == kept
+
+
 def test_a_call_is_made_only_so_often(slept):
     with pytest.raises(RetryError):
         retried(failing([RetryError("away")] * 9), attempts=3)("here")

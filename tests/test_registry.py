@@ -167,6 +167,17 @@ def test_a_registration_without_its_code_is_told(zoo, tmp_path):
     assert zoo("zoo-good")[("zoo-gone", "zoo-gone")].reason.code == "plugin-package-missing"
 
 
+@pytest.mark.parametrize("value", ["!!!", "../../zoo_gone", "-"])
+def test_a_registration_that_names_no_module_sets_that_one_aside(zoo, tmp_path, value):
+    info = tmp_path / "site" / "zoo_gone-1.0.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: zoo-gone\nVersion: 1.0\n", encoding="utf-8")
+    (info / "entry_points.txt").write_text(f"[jianheng]\nzoo-gone = {value}\n", encoding="utf-8")
+    found = zoo("zoo-good")
+    assert found[("zoo-good", "zoo-good")].enabled
+    assert found[("zoo-gone", "zoo-gone")].reason.code == "plugin-package-missing"
+
+
 def test_texts_of_a_plugin_are_added(zoo):
     zoo("zoo-good")
     assert messages.message("zoo-sick", {"animal": "东东"}).what == "东东 病了"

@@ -200,6 +200,7 @@ def test_what_is_revoked_is_refused_by_key_bundle_distribution_or_version(bundle
         {"bundle": stands.sealed.sha256},
         {"distribution": "Zoo_Signed"},
         {"distribution": "zoo-signed", "versions": ("1.0",)},
+        {"distribution": "zoo-signed", "versions": ("0.9", "1.0.0")},
     ):
         revoked = replace(trust, revoked=(Revocation(reason="泄露", **given),))
         assert found(revoked).reason.code == "plugin-revoked"
@@ -312,6 +313,10 @@ def test_wheels_that_nothing_needs_stay_out(tmp_path):
         (lambda folder: [wheel(folder, "evil", files={"evil-1.0.data/data/x": "x"})], "plugin-wheel-unfit"),
         (lambda folder: [wheel(folder, "evil", files={"a.py": "x", "A.py": "x"})], "plugin-wheel-unfit"),
         (lambda folder: [wheel(folder, "evil", requires=["not a requirement!"])], "plugin-wheel-unfit"),
+        (lambda folder: [wheel(folder, "evil", plugins={"evil": ""})], "plugin-wheel-unfit"),
+        (lambda folder: [wheel(folder, "evil", plugins={"evil": "../../evil"})], "plugin-wheel-unfit"),
+        (lambda folder: [wheel(folder, "evil", plugins={"e" * 201: "evil"})], "plugin-wheel-unfit"),
+        (lambda folder: [wheel(folder, "evil", python=">=3" + ",!=3.0" * 60)], "plugin-wheel-unfit"),
         (lambda folder: [wheel(folder, "evil").rename(folder / "evil.whl")], "plugin-wheel-unfit"),
     ],
 )
@@ -320,6 +325,49 @@ def test_what_cannot_go_into_a_bundle_is_told(tmp_path, make, code):
         packing.pack(make(tmp_path), KEY, tmp_path, NOW)
     assert code_of(raised) == code
     assert list(tmp_path.glob("*.jhplugin")) == []
+
+
+def test_what_a_wheel_carries_of_others_is_not_what_it_says_of_itself(tmp_path):
+    files = {
+        "aside/_vendor/other-1.dist-info/METADATA": "Name: other\nRequires-Dist: absent\n",
+        "zoo/__init__.py": "",
+    }
+    made = packing.pack([wheel(tmp_path, "zoo", files=files, plugins={"zoo": "zoo"})], KEY, tmp_path, NOW)
+    assert (made.manifest.distribution, dict(made.manifest.plugins)) == ("zoo", {"zoo": "zoo"})
+
+
+INTRUDER = """
+try:
+    open({file!r}, "w").close()
+except PermissionError:
+    pass
+raise SystemExit("intruder")
+"""
+
+
+@pytest.mark.parametrize(
+    "taken", ["ipaddress.py", "queue.py", "faulthandler.py", "pyarrow/__init__.py", "pluggy.py"]
+)
+def test_no_code_of_a_bundle_runs_before_it_is_under_guard(tmp_path, trust, taken):
+    """Neither in the place of the standard library nor of what the contract needs, which a plugin may bring itself."""
+    outside = tmp_path / "outside"
+    (own, click) = signed_animal(tmp_path)
+    with zipfile.ZipFile(own) as opened:
+        files = {
+            each: opened.read(each).decode() for each in opened.namelist() if each.startswith("zoo_signed/")
+        }
+    own = wheel(
+        tmp_path,
+        "zoo-signed",
+        files=files | {taken: INTRUDER.format(file=str(outside))},
+        requires=["click"],
+        plugins={"zoo-signed": "zoo_signed"},
+    )
+    installed.install(packing.pack([own, click], KEY, tmp_path, NOW).file, trust)
+    plugin = found(trust, examine=True)
+    assert not outside.exists()
+    ours = "/" in taken or taken == "pluggy.py"
+    assert plugin.enabled != ours, plugin.reason  # those of the standard library are never looked at
 
 
 @pytest.mark.parametrize(

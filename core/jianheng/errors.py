@@ -12,6 +12,7 @@ from typing import ClassVar, Literal
 from jianheng.messages import Message, message
 
 Recovery = Literal["stop", "retry", "quarantine", "ask"]
+_DAY_S = 86_400
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +66,8 @@ class StopError(JianhengError):
 class RetryError(JianhengError):
     """The other side may recover by itself: back off and try again.
 
-    ``after_s`` is how many seconds the other side asked to be left alone, None where it did not say.
+    ``after_s`` is how many seconds the other side asked to be left alone, None where it did not say, or said
+    nothing that makes sense; more than a day counts as a day.
     """
 
     recovery = "retry"
@@ -73,7 +75,9 @@ class RetryError(JianhengError):
 
     def __init__(self, code: str, /, *, after_s: float | None = None, **fields: object) -> None:
         super().__init__(code, **fields)
-        self.after_s = after_s
+        # It often comes from a header as it stands, and times are computed with it.
+        sense = after_s is not None and after_s >= 0  # neither is true of what is no number
+        self.after_s = min(after_s, _DAY_S) if after_s is not None and sense else None
 
 
 class RowError(JianhengError):

@@ -1,7 +1,12 @@
 """Messages: what they say and do not say, who can tell that they are ours, and what becomes of them in trouble."""
 
 import datetime as dt
+import socket
+import threading
+import time
+from contextlib import suppress
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 import rig_mail
@@ -195,6 +200,27 @@ def test_a_page_that_asks_to_log_in_or_an_answer_that_is_cut_is_no_receipt(recei
     with pytest.raises(error) as raised:
         webhook(receiver).write(SCORES)
     assert raised.value.code == code
+
+
+def test_an_answer_that_comes_in_drops_is_not_waited_for():
+    """Each drop comes in time, the whole never."""
+
+    def drip(listening):
+        connection, _ = listening.accept()
+        with connection, suppress(OSError):
+            connection.sendall(b"HTTP/1.1 200 OK\r\ncontent-length: 60000\r\n\r\n")
+            for _ in range(100):
+                connection.sendall(b"x")
+                time.sleep(0.05)
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        threading.Thread(target=drip, args=(listening,), daemon=True).start()
+        receiver = SimpleNamespace(address=listening.getsockname())
+        began = time.monotonic()
+        with pytest.raises(RetryError) as raised:
+            webhook(receiver, timeout_s=1).write(SCORES)
+    assert raised.value.code == "webhook-unreachable"
+    assert time.monotonic() - began < 5
 
 
 def test_a_wrong_key_is_told_by_check_and_by_writing(receiver):

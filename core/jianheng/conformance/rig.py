@@ -188,7 +188,7 @@ def _asked(name: str, function: Callable[..., Any], *args: Any) -> Any:
     """Ask the rig for something; what it raises is the vendor's to mend, and told with its place."""
     try:
         return function(*args)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         frame = traceback.extract_tb(error.__traceback__)[-1]
         raise StopError(
             "conform-rig-raised",

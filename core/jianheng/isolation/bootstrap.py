@@ -1,4 +1,7 @@
-"""The first lines a child runs: where its code comes from, and nothing else. Standard library only.
+"""The first lines a child runs: it puts itself under guard, and only then under the plugin's search path.
+
+Until the guard is in force nothing is imported but the standard library and what of ours needs no more: a plugin
+brings its own versions of everything, of what the contract needs too, and all of that is its code.
 
 Started as a file, not as a module, so that no search path of the host is in force. Of Jianheng a child can
 import what a vendor sees, whatever else is installed beside it. A closed child sees the folders it was given,
@@ -49,6 +52,11 @@ class _Lent:
         return None if place is None else _package(name, place)
 
 
+def _is_standard(place: str) -> bool:
+    library = os.path.dirname(os.__file__)  # noqa: PTH120
+    return place in (library, f"{library}/lib-dynload") or place.endswith(".zip")
+
+
 def _package(name: str, place: str) -> ModuleSpec | None:
     if not os.path.isdir(place):  # noqa: PTH112  # pathlib is a dear import at this place
         return importlib.util.spec_from_file_location(name, place)
@@ -57,16 +65,21 @@ def _package(name: str, place: str) -> ModuleSpec | None:
 
 
 def main() -> None:
-    """Set the search path as the host says and go on in :mod:`jianheng.isolation.child`."""
+    """Take the host's first order, put this process under guard, and go on in :mod:`jianheng.isolation.child`."""
     told = json.loads(sys.argv[1])
     sys.argv[1:] = []
-    path: list[str] = told["path"]
-    sys.path[:] = [*path, *(each for each in sys.path if each not in path)]
     sys.meta_path.insert(0, _Ours(told["ours"]))
+    found = list(sys.path)
+    sys.path[:] = [each for each in found if _is_standard(each)]
+    from jianheng.isolation import confining
+
+    pipe = confining.confine(told["read"], told["write"])
+    # The standard library first, as everywhere: no plugin takes its place.
+    sys.path[:] = dict.fromkeys([*sys.path, *told["path"], *found])
     sys.meta_path.append(_Lent(told["lent"]))
     from jianheng.isolation.child import serve
 
-    serve(told["read"], told["write"])
+    serve(pipe)
 
 
 if __name__ == "__main__":

@@ -1,79 +1,25 @@
-"""The child: loads one plugin under guard and does what the host asks, one call after another.
+"""The child: loads one plugin and does what the host asks, one call after another. It is under guard when this is imported.
 
 Only what a vendor sees of Jianheng is imported here. Calls run on the main thread; a second thread reads the pipe,
 so that the answer to a question (a pseudonym) can come while a call runs, and so that the end of the host ends this.
 """
 
 import contextlib
-import faulthandler
 import importlib.metadata
-import os
-import queue
-import signal
-import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from jianheng.contract import AdapterContext, Secret, Source, Target
-from jianheng.isolation import batches, failures, guard, kernel, wire
+from jianheng.isolation import batches, failures, wire
+from jianheng.isolation.confining import Pipe
 from jianheng.isolation.values import decode, encode
 from jianheng.messages import Language, add_texts, set_language
 
 GROUP = "jianheng"
 OFFERS = ("count", "keys", "read_range")
-_MOST_REPORTS = 200
 _KEPT_NAMES = 100_000
 _END = object()
-
-
-class Pipe:
-    """The two ends towards the host."""
-
-    def __init__(self, read: int, write: int, limits: Mapping[str, int]) -> None:
-        self._read, self._write = read, write
-        self._limits = (limits["control_bytes"], limits["message_bytes"])
-        self._lock = threading.Lock()
-        self._asked: dict[int, queue.SimpleQueue[Mapping[str, Any]]] = {}
-        self._number = 0
-        self.calls: queue.SimpleQueue[Mapping[str, Any]] = queue.SimpleQueue()
-
-    def start(self) -> None:
-        """Begin to read."""
-        threading.Thread(target=self._listen, name="host", daemon=True).start()
-
-    def send(self, message: Mapping[str, Any], payload: Any = b"") -> None:
-        """Send a message; without a host there is nothing left to do."""
-        try:
-            with self._lock:
-                wire.send(self._write, message, payload, limits=self._limits)
-        except BrokenPipeError:
-            os._exit(0)
-
-    def ask(self, message: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Send a question and wait for its answer, on whichever thread."""
-        answer: queue.SimpleQueue[Mapping[str, Any]] = queue.SimpleQueue()
-        with self._lock:
-            self._number += 1
-            number = self._number
-            self._asked[number] = answer
-        self.send({**message, "ask": number})
-        return answer.get()
-
-    def _listen(self) -> None:
-        while True:
-            try:
-                message, _ = wire.receive(self._read, limits=self._limits)
-            except (wire.WireError, OSError):
-                self.calls.put({"op": "end"})
-                return
-            if "answer" in message:
-                with self._lock:
-                    waiting = self._asked.pop(message["answer"], None)
-                if waiting is not None:
-                    waiting.put(message)
-            else:
-                self.calls.put(message)
 
 
 class ChildLog:
@@ -189,18 +135,9 @@ class Worker:
         return self._names[name]
 
 
-def serve(read: int, write: int) -> None:
-    """Take the host's orders from one pipe until it ends, and answer on the other."""
-    faulthandler.enable()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the host's to deal with
-    start, _ = wire.receive(read, limits=(1 << 20, 0))
-    pipe = Pipe(read, write, start["limits"])
-    kernel.limit(start["limits"], start["parent"])
-    reads = [*kernel.SYSTEM, *start["reads"]]
-    guards = kernel.confine(start["reads"], start["writes"], network=bool(start["hosts"]))
-    guard.install(guard.Hosts(start["hosts"]), reads, start["writes"], _reporter(pipe))
+def serve(pipe: Pipe) -> None:
+    """Take the host's orders until they end."""
     pipe.start()
-    pipe.send({"ready": True, "guards": ["audit", *guards]})
     worker = Worker(pipe)
     does: Mapping[str, Callable[..., Any]] = {
         name: getattr(worker, name) for name in ("load", "register", "open", "call", "begin", "next", "leave")
@@ -216,14 +153,3 @@ def serve(read: int, write: int) -> None:
             pipe.send({"id": number, "large": [error.size, error.limit]})
         except BaseException as error:  # noqa: BLE001  # SystemExit and KeyboardInterrupt of an adapter too
             pipe.send({"id": number, "error": failures.pack(error)})
-
-
-def _reporter(pipe: Pipe) -> Callable[[str], None]:
-    left = [_MOST_REPORTS]
-
-    def report(what: str) -> None:
-        left[0] -= 1
-        if left[0] >= 0:
-            pipe.send({"blocked": what[:500]})
-
-    return report

@@ -85,7 +85,8 @@ with an address. A socket that reaches nobody stays allowed: libraries make one 
 
 _UNIX, _INET, _INET6, _NETLINK = 1, 2, 10, 16
 _CLONE_THREAD = 0x10000
-_LOAD, _EQUAL, _GREATER, _SET, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
+_RAW, _TYPE = 3, 0xF
+_LOAD, _EQUAL, _GREATER, _SET, _AND, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x54, 0x06
 _ALLOW, _NO_PERMISSION, _NOT_THERE, _NO_ACCESS = 0x7FFF0000, 0x00050001, 0x00050026, 0x0005000D
 _X32 = 0x40000000
 
@@ -206,9 +207,10 @@ def _program(calls: Calls, *, network: bool) -> list[tuple[int, int, int, int]]:
     thread = [(_SET, 0, 1, _CLONE_THREAD), (_RETURN, 0, 0, _ALLOW), (_RETURN, 0, 0, _NO_PERMISSION)]
     told += _when(calls.clone, thread)
     told += _when(calls.limit, _only_null(2, _NO_PERMISSION), argument=2)
-    families = (_INET, _INET6, _NETLINK, _UNIX)
-    known = [step for each in families for step in ((_EQUAL, 0, 1, each), (_RETURN, 0, 0, _ALLOW))]
-    told += _when(calls.socket, [*known, (_RETURN, 0, 0, _NO_ACCESS)])
+    known = [step for each in (_NETLINK, _UNIX) for step in ((_EQUAL, 0, 1, each), (_RETURN, 0, 0, _ALLOW))]
+    known += [(_EQUAL, 2, 0, _INET), (_EQUAL, 1, 0, _INET6), (_RETURN, 0, 0, _NO_ACCESS)]
+    known += [(_LOAD, 0, 0, 16 + 8), (_AND, 0, 0, _TYPE), (_EQUAL, 0, 1, _RAW), (_RETURN, 0, 0, _NO_ACCESS)]
+    told += _when(calls.socket, [*known, (_RETURN, 0, 0, _ALLOW)])
     for number in (calls.listen, *(() if network else calls.reaching)):
         told += [(_EQUAL, 0, 1, number), (_RETURN, 0, 0, _NO_ACCESS)]
     if not network:

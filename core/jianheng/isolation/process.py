@@ -21,6 +21,8 @@ START_S = 60.0
 """How long a process may take until it is ready; only a machine at its end needs so long."""
 
 _SHOWN = 300
+_LINE = 16_000
+"""Characters of a line of its log, and of the line's fields."""
 _LEVELS = frozenset({"debug", "info", "warning"})
 _RESERVED = frozenset(
     {"event", "level", "timestamp", "logger_name", "office", "adapter", "call"}
@@ -205,10 +207,11 @@ class Process:
                 self._log.warning("adapter logs too much, the rest of this call is left out")
             return
         level = told["level"] if told["level"] in _LEVELS else "warning"
-        fields = {
-            f"{name}_" if name in _RESERVED else name: each for name, each in decode(told["fields"]).items()
-        }
-        getattr(self._log, level)(str(told["event"]), **fields)
+        fields = (
+            told["fields"] if len(repr(told["fields"])) <= _LINE else {"left_out": len(repr(told["fields"]))}
+        )
+        named = {f"{name}_" if name in _RESERVED else name: each for name, each in decode(fields).items()}
+        getattr(self._log, level)(str(told["event"])[:_LINE], **named)
 
     def _note_blocked(self, what: str) -> None:
         if what not in self._told and len(self._told) < self._limits.log_lines:

@@ -54,7 +54,10 @@ def find_manifest(entry: EntryPoint, site: Path | None = None) -> Path:
     Raises:
         StopError: the package or its manifest is not there.
     """
-    top, *inner = entry.module.split(".")
+    try:
+        top, *inner = entry.module.split(".")
+    except AttributeError:  # what stands there is no name of a module
+        raise StopError("plugin-package-missing", plugin=entry.name, module=entry.value) from None
     for place in _places(entry, top) if site is None else [str(site / top)]:
         folder = Path(place, *inner)
         beside = folder.parent if (inner or site) and folder.with_suffix(".py").is_file() else folder

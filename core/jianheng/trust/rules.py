@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Annotated
 
 from packaging.utils import canonicalize_name
+from packaging.version import InvalidVersion, Version
 from pydantic import BaseModel, ConfigDict, Field
 
 from jianheng.config import Deployment
@@ -103,7 +104,7 @@ class Trust:
     def _revoked(self, distribution: str, version: str) -> Revocation | None:
         for each in self.revoked:
             named = each.distribution is not None and canonicalize_name(each.distribution) == distribution
-            if named and (not each.versions or version in each.versions):
+            if named and (not each.versions or any(_same(version, told) for told in each.versions)):
                 return each
         return None
 
@@ -149,6 +150,14 @@ def read_revocations(file: Path) -> tuple[Revocation, ...]:
         )
         raise StopError("plugin-revocations-bad", file=str(file), detail=detail)
     return entries
+
+
+def _same(version: str, told: str) -> bool:
+    """Say whether two texts name one version: ``1.0`` is ``1.0.0``, and ``v1.0`` too."""
+    try:
+        return Version(version) == Version(told)
+    except InvalidVersion:
+        return version == told
 
 
 def _named(each: Revocation) -> int:

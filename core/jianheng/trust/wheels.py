@@ -8,6 +8,7 @@ from configparser import ConfigParser
 from configparser import Error as ConfigError
 from dataclasses import dataclass
 from email.parser import BytesParser
+from importlib.metadata import EntryPoint
 from pathlib import Path, PurePosixPath
 
 from packaging.requirements import InvalidRequirement, Requirement
@@ -24,6 +25,8 @@ _PIECE = 1 << 20
 _LAID = ("purelib", "platlib")
 _LEFT = ("scripts", "headers")
 _NO_PART = re.compile(r"(?i).*\.dist-info/(RECORD(\.jws|\.p7s)?|INSTALLER|REQUESTED|direct_url\.json)")
+_METADATA = re.compile(r"[^/]+\.dist-info/METADATA")
+_LONGEST = 200
 _OURS = frozenset({"jianheng", "jianheng_adapters", "jianheng_plugins"})
 
 
@@ -69,7 +72,8 @@ def read_wheel(file: Path) -> Wheel:
         with zipfile.ZipFile(file) as opened:
             members = dict(_members(file.name, opened))
             files = {path: _hash(opened, member) for path, member in members.items()}
-            info = next(each for each in opened.namelist() if each.endswith(".dist-info/METADATA"))
+            # Its own stands at the top; what it brings along of others may have one further down.
+            info = next(each for each in opened.namelist() if _METADATA.fullmatch(each))
             told = BytesParser().parsebytes(opened.read(info))
             entry_points = info.replace("METADATA", "entry_points.txt")
             plugins = _plugins(opened.read(entry_points)) if entry_points in opened.namelist() else {}
@@ -85,6 +89,11 @@ def read_wheel(file: Path) -> Wheel:
         NotImplementedError,
     ) as error:
         raise _unfit(file.name, str(error)) from None
+    python = str(told.get("Requires-Python") or "")
+    wrong = [*(f"{name} = {value}" for name, value in plugins.items() if not _is_entry(name, value))]
+    wrong += [python] if len(python) > _LONGEST else []
+    if wrong:
+        raise _unfit(file.name, wrong[0])
     described = told.get("License-Expression") or told.get("License") or ""
     return Wheel(
         file=file,
@@ -95,7 +104,7 @@ def read_wheel(file: Path) -> Wheel:
         files=files,
         members=members,
         requires=requires,
-        python=str(told.get("Requires-Python") or ""),
+        python=python,
         license=str(described).splitlines()[0][:200] if described else "",
         plugins=plugins,
     )
@@ -192,6 +201,11 @@ def _plugins(content: bytes) -> dict[str, str]:
     parser.optionxform = str  # type: ignore[assignment,method-assign]  # names keep their case
     parser.read_string(content.decode())
     return dict(parser[GROUP]) if parser.has_section(GROUP) else {}
+
+
+def _is_entry(name: str, value: str) -> bool:
+    """Say whether an entry point names a module, so that it can ever be loaded."""
+    return bool(EntryPoint.pattern.match(value) and 0 < len(name) <= _LONGEST and 0 < len(value) <= _LONGEST)
 
 
 def _unfit(file: str, detail: str) -> StopError:

@@ -218,6 +218,12 @@ def flood_log(context):
     yield Batch([{"ok": True}])
 
 
+def long_log(context):
+    context.log.info("x" * 1_000_000, number=1)
+    context.log.info("line", text="y" * 1_000_000)
+    yield Batch([{"ok": True}])
+
+
 def forged_log(context):
     context.log.warning("mine", office="999999", method_name="x", exc_info=(1, 2, 3), level="debug", number=1)
     context.log.bind(a=1).error("bound", b=2)
@@ -352,6 +358,7 @@ DOES = {
             *(
                 flood_output,
                 flood_log,
+                long_log,
                 forged_log,
                 garbage,
                 memory,

@@ -53,7 +53,7 @@ def _run(policy: Policy, example: Example, where: str) -> Shown | list[Problem]:
         return problems
     try:
         window = period(example.period, policy.file.calendar)
-        return Shown(window, facts, evaluate(facts, policy, window, [UNIT]))
+        return Shown(window, facts, evaluate(facts, policy, window, [UNIT], again=True))
     except JianhengError as error:
         return [problem("example-stopped", where=where, told=error.problem.message().what)]
 

@@ -53,6 +53,8 @@ def evaluate(
     units: Sequence[str],
     source_order: Sequence[str] = (),
     corrections: pa.Table | None = None,
+    *,
+    again: bool = False,
 ) -> Evaluation:
     """Apply a policy to facts.
 
@@ -63,11 +65,12 @@ def evaluate(
         units: unit codes whose people are scored.
         source_order: where two sources tell of the same record, the earlier one wins per column.
         corrections: ledger lines that correct closed periods in this one (:mod:`corrections`).
+        again: the same law is asked of one small world after another (:mod:`few`).
 
     Raises:
         StopError: the policy is not in force, a rule failed or multiplied, or the books do not balance.
     """
-    scoring = score(facts, policy, period, units, source_order)
+    scoring = score(facts, policy, period, units, source_order, only=_cases_in(facts) if again else None)
     ledger = scoring.ledger
     if corrections is not None and corrections.num_rows:
         ledger = pa.concat_tables([ledger, corrections.cast(ledger.schema)])
@@ -76,6 +79,12 @@ def evaluate(
     people = scored_people(facts, policy, period, units, source_order)
     values, placed = conclude(policy, period, tallies, people, ratings_in(facts, period, source_order))
     return Evaluation(ledger, tallies, people, values, placed, scoring.cases)
+
+
+def _cases_in(facts: Mapping[str, pa.Table]) -> list[str]:
+    """Return every case that some fact speaks of, and "" for what hangs on none."""
+    named = [table["case_no"] for table in facts.values() if "case_no" in table.column_names]
+    return sorted({"", *(each for column in named for each in column.to_pylist() if each is not None)})
 
 
 def conclude(

@@ -77,7 +77,7 @@ class Webhook:
                 stream=True,
             )
             with answer:
-                _read_to_its_end(answer)
+                _read_to_its_end(answer, self._timeout)
         except (requests.RequestException, OSError) as error:
             reason = type(error).__name__
             raise RetryError("webhook-unreachable", host=self._host, url=self._url, reason=reason) from error
@@ -103,13 +103,15 @@ def signed(key: bytes, number: str, body: bytes) -> Mapping[str, str]:
     return {"webhook-id": number, "webhook-timestamp": moment, "webhook-signature": f"v1,{signature}"}
 
 
-def _read_to_its_end(answer: requests.Response) -> None:
+def _read_to_its_end(answer: requests.Response, timeout_s: float) -> None:
     """Take an answer only whole: one that was cut may be of a message that was not kept. A long one is not waited for."""
-    read = 0
-    for part in answer.iter_content(_LONGEST_ANSWER):
-        read += len(part)
+    until = time.monotonic() + timeout_s
+    # Byte by byte (they are few): a larger piece would be waited for however slowly it comes.
+    for read, _ in enumerate(answer.iter_content(1)):
         if read > _LONGEST_ANSWER:
             return
+        if time.monotonic() > until:
+            raise requests.Timeout("answer")
 
 
 def _host(url: str, *, allow_http: bool) -> str:

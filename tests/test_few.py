@@ -20,7 +20,7 @@ from jianheng.scoring.checking.example_world import read_examples
 from jianheng.scoring.kernel import few, program
 from jianheng.scoring.kernel.plan import LEDGER_COLUMNS
 from jianheng.scoring.kernel.score import score
-from jianheng.scoring.kernel.sqlite_words import EPOCH, UnfitError, in_sqlite
+from jianheng.scoring.kernel.sqlite_words import EPOCH, NotAlikeError, in_sqlite
 from jianheng.scoring.kernel.tallies import tallies_of
 from jianheng.scoring.law.pack_files import FolderFiles
 from jianheng.scoring.law.period import period
@@ -298,7 +298,7 @@ UNFIT = {
 
 @pytest.mark.parametrize("select", UNFIT.values(), ids=UNFIT)
 def test_what_sqlite_would_not_do_exactly_alike_is_refused(select: str) -> None:
-    with pytest.raises(UnfitError):
+    with pytest.raises(NotAlikeError):
         in_sqlite(select, facts=True)
 
 

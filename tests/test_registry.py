@@ -11,7 +11,7 @@ from jianheng import messages
 from jianheng.errors import StopError
 from jianheng.hookspecs import hookimpl
 from jianheng.isolation import host, process
-from jianheng.registry import Manifest, Plugin, Registry, discover, unknown_names
+from jianheng.registry import Manifest, Plugin, Registry, discover, read_manifest, unknown_names
 from jianheng.registry.hooks import register
 from plugins_zoo.install import ZOO, install
 
@@ -118,6 +118,29 @@ def test_a_claim_that_may_not_be_loaded_contests_nothing(zoo):
     found = zoo("zoo-rival-a", "zoo-rival-b", allow=["zoo-rival-a"])
     assert found[("zoo-rival", "zoo-rival-a")].enabled
     assert found[("zoo-rival", "zoo-rival-b")].reason.code == "plugin-not-allowed"
+
+
+def test_a_manifest_that_contradicts_itself_is_told_with_every_place(tmp_path):
+    """What can be meant in no sense is no manifest: a bound above its bound, a host that is an address."""
+    (tmp_path / "adapter.toml").write_text(
+        """id = "x"
+kind = ["source"]
+contract = 1
+maturity = "bronze"
+label = { zh = "某", en = "some" }
+streams = ["case", "case"]
+allowed_hosts = ["http://hr.example"]
+options.a = { type = "integer", minimum = 5, maximum = 4 }
+options.b = { type = "string", required = true, default = "x" }
+options.c = { type = "string", access = "write" }
+""",
+        encoding="utf-8",
+    )
+    with pytest.raises(StopError) as raised:
+        read_manifest(tmp_path / "adapter.toml")
+    told = str(raised.value)
+    for place in ("streams", "allowed_hosts", "options.a.minimum", "options.b.default", "options.c.access"):
+        assert place in told
 
 
 def test_all_faults_of_a_manifest_are_told_together(zoo):

@@ -14,7 +14,7 @@ from jianheng.config.layers import read_toml
 from jianheng.config.options import Label, Option, fits
 from jianheng.contract import SUPPORTED_CONTRACTS, PublicationKind
 from jianheng.errors import Problem, StopError, problem
-from jianheng.messages import PARTS, add_texts
+from jianheng.messages import PARTS, add_texts, text
 
 MANIFEST = "adapter.toml"
 TEXTS = "messages.toml"
@@ -117,9 +117,27 @@ def _contradictions(manifest: Manifest, file: str) -> Iterable[Problem]:
         yield problem("config-missing-key", file=file, path="publications")
     if "source" in manifest.kind and not manifest.streams:
         yield problem("config-missing-key", file=file, path="streams")
+    for path, rule in _against_themselves(manifest):
+        yield problem("plugin-manifest-senseless", file=file, path=path, rule=rule)
     for name, option in manifest.options.items():
         if option.default is not None and not fits(option, option.default):
             yield problem("plugin-default-type", file=file, path=f"options.{name}.default", type=option.type)
+
+
+def _against_themselves(manifest: Manifest) -> Iterable[tuple[str, str]]:
+    """Yield where a manifest says what can't be meant, and the rule that it breaks."""
+    if len(set(manifest.streams)) < len(manifest.streams):
+        yield "streams", text("manifest-stream-twice")
+    if any("/" in host or "@" in host for host in manifest.allowed_hosts):
+        yield "allowed_hosts", text("manifest-host-is-address")
+    for name, option in manifest.options.items():
+        if option.required and option.default is not None:
+            yield f"options.{name}.default", text("manifest-required-default")
+        if option.access == "write" and option.type != "path":
+            yield f"options.{name}.access", text("manifest-access-no-path")
+        bounds = (option.minimum, option.maximum)
+        if None not in bounds and option.minimum > option.maximum:  # type: ignore[operator]
+            yield f"options.{name}.minimum", text("manifest-bounds-crossed")
 
 
 def add_plugin_texts(manifest_file: Path) -> None:

@@ -21,7 +21,7 @@ import pyarrow.compute
 from jianheng.scoring.kernel import program
 from jianheng.scoring.kernel.plan import LEDGER_COLUMNS, LEDGER_ORDER, entry_id, has_team
 from jianheng.scoring.kernel.sqlite_functions import day_of, install
-from jianheng.scoring.kernel.sqlite_words import UnfitError, in_sqlite
+from jianheng.scoring.kernel.sqlite_words import NotAlikeError, in_sqlite
 from jianheng.scoring.law.period import Period
 from jianheng.scoring.law.policy import Policy
 from jianheng.store.bulk import arrow_type
@@ -88,7 +88,7 @@ def score_few(
     try:
         tables = tables or Tables(policy, period)
         found = tables.score(facts, units, only, carried)
-    except (UnfitError, sqlite3.Error):
+    except (NotAlikeError, sqlite3.Error):
         with _turn:
             _scored[known] = AFTER - PATIENCE
         if tables is not None:
@@ -116,7 +116,7 @@ def rows_of_few(select: str, tables: Mapping[str, pa.Table], *, facts: bool = Fa
                 _create(database, name, table.column_names)
                 _insert(database, name, table)
             return database.execute(in_sqlite(select, facts=facts)).fetchall()
-    except (UnfitError, sqlite3.Error):
+    except (NotAlikeError, sqlite3.Error):
         return None
 
 
@@ -184,7 +184,7 @@ class Tables:
         """Return the ledger and how many cases were looked at.
 
         Raises:
-            UnfitError: DuckDB must do it; these tables are of no further use.
+            NotAlikeError: DuckDB must do it; these tables are of no further use.
             sqlite3.Error: likewise.
         """
         self._changed.clear()
@@ -200,7 +200,7 @@ class Tables:
             self._run(step)
         for check in self._checks:
             if self._rows(check):
-                raise UnfitError("what does not add up")
+                raise NotAlikeError("what does not add up")
         spots = ((person, rule, day_of(day)) for person, rule, day in self._rows(self._spots))
         self._put("carried", carried(spots).select(LEDGER_COLUMNS))
         for step in self._settling:
@@ -219,7 +219,7 @@ class Tables:
         if held is None:
             _create(self._database, name, table.column_names)
         elif held.column_names != table.column_names:
-            raise UnfitError("other columns")
+            raise NotAlikeError("other columns")
         else:
             self._database.execute(f"DELETE FROM {name}")  # noqa: S608 names of ours
         _insert(self._database, name, table)
@@ -261,7 +261,7 @@ def _values(column: pa.ChunkedArray) -> Sequence[Any]:
     """Return a column as SQLite keeps it.
 
     Raises:
-        UnfitError: a number is not kept exactly.
+        NotAlikeError: a number is not kept exactly.
     """
     kind = column.type
     if pa.types.is_date32(kind):
@@ -272,16 +272,16 @@ def _values(column: pa.ChunkedArray) -> Sequence[Any]:
     if pa.types.is_decimal(kind):
         return [None if each is None else _number(each) for each in values]
     if pa.types.is_integer(kind) and any(each is not None and abs(each) > _LARGEST for each in values):
-        raise UnfitError("a number too large")
+        raise NotAlikeError("a number too large")
     if not (pa.types.is_string(kind) or pa.types.is_integer(kind) or pa.types.is_boolean(kind)):
-        raise UnfitError(str(kind))
+        raise NotAlikeError(str(kind))
     return values
 
 
 def _number(value: Decimal) -> float:
     kept = float(value)
     if Decimal(repr(kept)) != value:
-        raise UnfitError("a number too fine")
+        raise NotAlikeError("a number too fine")
     return kept
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
-from jianheng.scoring.kernel.sqlite_words import DAY_US, EPOCH, UnfitError
+from jianheng.scoring.kernel.sqlite_words import DAY_US, EPOCH, NotAlikeError
 
 Text = str | None
 
@@ -23,7 +23,7 @@ def install(connection: sqlite3.Connection) -> None:
 
 def _failed() -> None:
     """A rule says that it cannot answer; who says it in words is DuckDB."""
-    raise UnfitError("a rule failed")
+    raise NotAlikeError("a rule failed")
 
 
 def _day_of(moment: int | None) -> int | None:
@@ -96,7 +96,7 @@ def _first_group(text: Text, pattern: Text) -> Text:
 @lru_cache(maxsize=16)
 def _table(from_: str, to: str) -> dict[int, int]:
     if len(from_) != len(to) or len(set(from_)) != len(from_):
-        raise UnfitError("characters exchanged for fewer")
+        raise NotAlikeError("characters exchanged for fewer")
     return str.maketrans(from_, to)
 
 
@@ -116,7 +116,7 @@ def _digits(text: Text) -> int | None:
     if text is None or text == "":
         return None
     if re.fullmatch("[0-9]{1,9}", text) is None:
-        raise UnfitError("what may be a number")
+        raise NotAlikeError("what may be a number")
     return int(text)
 
 
@@ -125,19 +125,19 @@ def _attribute(told: Text, name: str) -> Text:
     if told is None:
         return None
     if not told.startswith("{"):
-        raise UnfitError("attributes of another form")
+        raise NotAlikeError("attributes of another form")
     found = [value for key, value in json.loads(told, object_pairs_hook=list) if key == name]
     if not found:
         return None
     if len(found) > 1 or not (found[0] is None or isinstance(found[0], str)):
-        raise UnfitError("an attribute that is no text")
+        raise NotAlikeError("an attribute that is no text")
     return found[0]
 
 
 def _whole(value: float | None) -> int | None:
     """A number that came out of whole ones: where 64 bits did not do, SQLite has made it a broken one."""
     if isinstance(value, float):
-        raise UnfitError("a number too large")
+        raise NotAlikeError("a number too large")
     return value
 
 

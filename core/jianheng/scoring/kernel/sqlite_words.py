@@ -21,7 +21,7 @@ DAY_US = 86_400_000_000
 """Microseconds of a day."""
 
 
-class UnfitError(Exception):
+class NotAlikeError(Exception):
     """Says that SQLite would not do something exactly as DuckDB does."""
 
 
@@ -35,12 +35,12 @@ def in_sqlite(select: str, *, facts: bool = False) -> str:
             nobody proved products to be small. Otherwise only days are no whole numbers, texts or truths.
 
     Raises:
-        UnfitError: it holds what SQLite would not do exactly alike.
+        NotAlikeError: it holds what SQLite would not do exactly alike.
     """
     try:
         return _in_sqlite(select, facts=facts)
     except (SqlglotError, ValueError, RecursionError) as odd:  # a form of no known kind, a day that is none
-        raise UnfitError(str(odd)) from odd
+        raise NotAlikeError(str(odd)) from odd
 
 
 def _in_sqlite(select: str, *, facts: bool) -> str:
@@ -78,15 +78,15 @@ def _note_kinds(tree: exp.Expr, known: Mapping[str, str]) -> None:
 def _check(node: exp.Expr, *, facts: bool) -> None:
     """See that a form is one that is known here, and may stand where it stands."""
     if type(node) not in _ALLOWED and type(node) not in _REPLACED:
-        raise UnfitError(type(node).__name__)
+        raise NotAlikeError(type(node).__name__)
     if isinstance(node, exp.Star) and any(node.args.values()):
-        raise UnfitError("all columns but some")
+        raise NotAlikeError("all columns but some")
     if facts and isinstance(node, exp.Mul) and not _literal_factor(node):
-        raise UnfitError("a product of two facts")
+        raise NotAlikeError("a product of two facts")
     if isinstance(node, _COMPARED):
         _check_compared(node)
     elif isinstance(node, exp.Alias) and node.alias == "closed_on" and kind_of(node.this) != "day":
-        raise UnfitError("closed on a moment")
+        raise NotAlikeError("closed on a moment")
 
 
 _WHOLE = (exp.Paren, exp.Column, exp.Literal, exp.Case, exp.Anonymous, exp.Exists)
@@ -130,7 +130,7 @@ def _check_compared(node: exp.Expr) -> None:
         kind_of(each) for each in (node.this, *others, *node.args.get("expressions", ())) if each is not None
     }
     if "unsure" in kinds or ("moment" in kinds and len(kinds) > 1):
-        raise UnfitError("a moment beside a day")
+        raise NotAlikeError("a moment beside a day")
 
 
 def _call(name: str, *arguments: exp.Expr) -> exp.Expr:
@@ -144,16 +144,16 @@ def _literal(node: exp.Expr) -> exp.Expr:
         return node
     if "." in told:
         if Decimal(repr(float(told))) != Decimal(told):
-            raise UnfitError("a number too fine")
+            raise NotAlikeError("a number too fine")
     elif abs(int(told)) >= 2**62:
-        raise UnfitError("a number too large")
+        raise NotAlikeError("a number too large")
     return node
 
 
 def _whole_number(node: exp.Expr) -> exp.Expr:
     """Sums and differences: of whole numbers and days. Of decimals SQLite keeps only about fifteen digits."""
     if kind_of(node) in NO_SUM:
-        raise UnfitError("arithmetic on decimals")
+        raise NotAlikeError("arithmetic on decimals")
     return node
 
 
@@ -163,20 +163,20 @@ def _product(node: exp.Expr) -> exp.Expr:
     if kinds & UNLIKE_WHOLE:
         outer = node.parent
         if not (kinds == {"decimal", "whole"} and isinstance(outer, exp.Cast) and type_of(outer) == "BIGINT"):
-            raise UnfitError("arithmetic on decimals")
+            raise NotAlikeError("arithmetic on decimals")
     return node
 
 
 def _sum(node: exp.Expr) -> exp.Expr:
     if kind_of(node.this) in UNLIKE_WHOLE:
-        raise UnfitError("a sum of what is not whole")
+        raise NotAlikeError("a sum of what is not whole")
     return node
 
 
 def _divided(node: exp.Expr) -> exp.Expr:
     """Both divide towards zero where both numbers are whole, and are asked of nothing else."""
     if {kind_of(node.this), kind_of(node.expression)} & UNLIKE_WHOLE:
-        raise UnfitError("a part of what is not whole")
+        raise NotAlikeError("a part of what is not whole")
     return exp.Div(this=_in_parentheses(node.this), expression=_in_parentheses(node.expression), typed=True)
 
 
@@ -187,7 +187,7 @@ def _remainder(node: exp.Expr) -> exp.Expr:
         part = exp.Sub(this=node.this, expression=exp.cast(node.this.copy(), "INTEGER"))
         return exp.paren(part)
     if {kind, kind_of(by)} & UNLIKE_WHOLE:
-        raise UnfitError("a remainder of what is not whole")
+        raise NotAlikeError("a remainder of what is not whole")
     return node
 
 
@@ -203,20 +203,20 @@ def _cast(node: exp.Expr) -> exp.Expr:
         return _call("whole", inner)
     make = _CASTS.get(told)
     if make is None:
-        raise UnfitError(f"cast to {told}")
+        raise NotAlikeError(f"cast to {told}")
     return make(inner, kind_of(inner), node)
 
 
 def _as_moment(inner: exp.Expr, _kind: str, _node: exp.Expr) -> exp.Expr:
     if not isinstance(inner, exp.Literal):
-        raise UnfitError("what may be no moment as a moment")
+        raise NotAlikeError("what may be no moment as a moment")
     moment = dt.datetime.fromisoformat(str(inner.this)) - dt.datetime(1970, 1, 1)  # noqa: DTZ001 wall time
     return exp.Literal.number(moment // dt.timedelta(microseconds=1))
 
 
 def _as_wide(inner: exp.Expr, kind: str, node: exp.Expr) -> exp.Expr:
     if kind in UNLIKE_WHOLE or not _narrowed(node):
-        raise UnfitError("a number of 128 bits")
+        raise NotAlikeError("a number of 128 bits")
     return inner
 
 
@@ -224,13 +224,13 @@ def _as_whole(inner: exp.Expr, kind: str, node: exp.Expr) -> exp.Expr:
     if kind == "decimal" and type_of(node) == "BIGINT":  # DuckDB takes the nearest
         return exp.cast(exp.Round(this=inner), "INTEGER")
     if kind in UNLIKE_WHOLE:
-        raise UnfitError(f"{kind} as a number")
+        raise NotAlikeError(f"{kind} as a number")
     return exp.cast(inner, "INTEGER")
 
 
 def _as_truth(inner: exp.Expr, _kind: str, _node: exp.Expr) -> exp.Expr:
     if not isinstance(inner, (exp.And, exp.Or, exp.Not, *_COMPARED)):
-        raise UnfitError("what may be no truth as a truth")
+        raise NotAlikeError("what may be no truth as a truth")
     return inner
 
 
@@ -249,7 +249,7 @@ def _as_day(inner: exp.Expr, kind: str, _node: exp.Expr) -> exp.Expr:
         return inner
     if kind == "moment" and isinstance(inner, exp.Column):
         return _call("day_of", inner)
-    raise UnfitError("what may be no day as a day")
+    raise NotAlikeError("what may be no day as a day")
 
 
 def _as_text(inner: exp.Expr, kind: str, _node: exp.Expr) -> exp.Expr:
@@ -259,7 +259,7 @@ def _as_text(inner: exp.Expr, kind: str, _node: exp.Expr) -> exp.Expr:
         return _call("day_text", inner)
     if kind == "whole" or (isinstance(inner, exp.Column) and kind == "" and inner.name in _NUMBERS):
         return exp.cast(inner, "TEXT")
-    raise UnfitError("a text of what is none")
+    raise NotAlikeError("a text of what is none")
 
 
 _NUMBERS = frozenset({"so_far"})
@@ -280,21 +280,21 @@ _CASTS: Mapping[str, Callable[[exp.Expr, str, exp.Expr], exp.Expr]] = {
 
 def _extract(node: exp.Expr) -> exp.Expr:
     if kind_of(node.expression) != "day":
-        raise UnfitError("a part of what is no day")
+        raise NotAlikeError("a part of what is no day")
     return _call("day_part", exp.Literal.string(str(node.this).lower()), node.expression)
 
 
 def _days_between(node: exp.Expr) -> exp.Expr:
     unit = str(node.args["unit"]).upper().strip("'")
     if unit != "DAY" or {kind_of(node.this), kind_of(node.expression)} != {"day"}:
-        raise UnfitError("a difference of what is no day")
+        raise NotAlikeError("a difference of what is no day")
     return exp.paren(exp.Sub(this=_in_parentheses(node.this), expression=_in_parentheses(node.expression)))
 
 
 def _joined(node: exp.Expr) -> exp.Expr:
     """Texts one after the other, nothing for what is empty; numbers that are whole may be among them."""
     if any(kind_of(each) not in {"text", "whole", ""} for each in node.expressions):
-        raise UnfitError("a text of what is none")
+        raise NotAlikeError("a text of what is none")
     return _call("texts_with" if isinstance(node, exp.ConcatWs) else "texts", *node.expressions)
 
 
@@ -303,35 +303,35 @@ def _listed(node: exp.Expr) -> exp.Expr:
     ordered = node.this
     distinct = ordered.this if isinstance(ordered, exp.Order) else None
     if not isinstance(distinct, exp.Distinct) or len(distinct.expressions) != 1:
-        raise UnfitError("a list of texts")
+        raise NotAlikeError("a list of texts")
     same = [each.this.sql() for each in ordered.expressions] == [distinct.expressions[0].sql()]
     if not same or kind_of(distinct.expressions[0]) != "text" or str(node.args["separator"].this) != ";":
-        raise UnfitError("a list of texts")
+        raise NotAlikeError("a list of texts")
     return _call("texts_once", distinct.expressions[0])
 
 
 def _anonymous(node: exp.Expr) -> exp.Expr:
     if str(node.this) != "failed":
-        raise UnfitError(str(node.this))
+        raise NotAlikeError(str(node.this))
     return node
 
 
 def _extracted(node: exp.Expr) -> exp.Expr:
     if str(node.args.get("group")) != "1":
-        raise UnfitError("a group of a pattern")
+        raise NotAlikeError("a group of a pattern")
     return _call("first_group", node.this, node.expression)
 
 
 def _json(node: exp.Expr) -> exp.Expr:
     path = [each for each in node.expression.expressions if not isinstance(each, exp.JSONPathRoot)]
     if len(path) != 1 or not isinstance(path[0], exp.JSONPathKey) or node.args.get("expressions"):
-        raise UnfitError("a path of more than one name")
+        raise NotAlikeError("a path of more than one name")
     return _call("attribute", node.this, exp.Literal.string(str(path[0].this)))
 
 
 def _try_cast(node: exp.Expr) -> exp.Expr:
     if type_of(node) != "INT":
-        raise UnfitError("a cast that may fail")
+        raise NotAlikeError("a cast that may fail")
     return _call("digits", node.this)
 
 

@@ -163,7 +163,7 @@ def test_the_frozen_samples_fail_as_they_did(reading_office, tmp_path, monkeypat
         done = reading_office("sync", source, "--json")
         told.append((done.code, [code for code in done.errors() if code != "sync-stream-waits"]))
 
-    monkeypatch.setenv("FROZEN_PASSWORD", "another")
+    monkeypatch.setenv("FROZEN_PASSWORD", "made-up-frozen-word")
     sync("rows")
     monkeypatch.setenv("FROZEN_PASSWORD", "made-up")
     (folder / "people.lock").touch()

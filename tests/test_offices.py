@@ -17,6 +17,7 @@ from jianheng.config import load_deployment
 from jianheng.facts.entities import ENTITIES
 from jianheng_simulator import CLIENT_SECRET, World, create, database_url, load_world, running_archive
 from office_driver import CONFIGS, OPEN, Told, jianheng, rows
+from thoroughness import some
 
 pytest_plugins = ["office_fixture"]
 pytestmark = pytest.mark.usefixtures("operator")
@@ -128,6 +129,14 @@ def held(store: str, office: str, entity: str = "case") -> set[str]:
         office=office,
     )
     return {row["k"] for row in found}
+
+
+@pytest.fixture(params=some([pytest.param("postgresql", marks=pytest.mark.postgresql), "sqlite"], 2))
+def store_url(request, tmp_path):
+    """What offices share in production; SQLite, which all else here runs on, in a soak."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'store.db'}"
+    return request.getfixturevalue("postgresql_url")
 
 
 @pytest.mark.parametrize("file", sorted(CONFIGS.rglob("deployment.toml")), ids=lambda file: file.parent.name)

@@ -361,7 +361,7 @@ def test_any_history_comes_out_again_and_nothing_is_lost(
     """Reproducing is always identical; closed lines and adjustments together are a fresh evaluation."""
     law = law_in(tmp_path, NEXT)
 
-    @settings(max_examples=examples(6))
+    @settings(max_examples=examples(4))
     @given(HISTORY)
     def holds(history: list[list[tuple[str, Any]]]) -> None:
         with copied(set_up_file, tmp_path_factory.mktemp("history")) as store:

@@ -220,11 +220,18 @@ def tell(session: Session, reports: Sequence[SourceReport], failed: Sequence[Jia
     return ExitCode.SET_ASIDE if held else ExitCode.OK
 
 
+_OF_CORE = ("adapter-", "store-", "sync-")
+
+
 def _once(problems: Sequence[Problem]) -> list[Problem]:
-    """Tell each problem once, and the same problem of several streams in one message; those that only wait come last."""
+    """Tell each problem once, and the same problem of several streams in one message; those that only wait come last.
+
+    An adapter's own problems stay apart: what they say to do may name a key of the one stream.
+    """
     alike: dict[str, list[Problem]] = {}
     for each in problems:
-        others = {name: value for name, value in each.fields.items() if name != "stream"}
+        joined = {"stream"} if each.code.startswith(_OF_CORE) else set()
+        others = {name: value for name, value in each.fields.items() if name not in joined}
         alike.setdefault(repr((each.code, sorted(others.items(), key=str))), []).append(each)
     told = []
     for same in alike.values():

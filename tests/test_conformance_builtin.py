@@ -19,12 +19,10 @@ TIER = "gold"
 """What each of them reaches on its rig: a lower tier is a fault that somebody made."""
 
 ISOLATED = {
-    "archive-http/conform": {"network"},
-    "archive-http/conform-target": {"network", "memory"},
     "database-table/conform": {"network", "memory"},
 }
 """Checks that fail where they are made in a guarded process: adapters that ship run in the process of the host,
-and these two word a finding by their own texts there, or make a SQLite file that is not there yet."""
+and this one makes a SQLite file that is not there yet."""
 
 
 def name_of(file: Path) -> str:

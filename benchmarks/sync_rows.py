@@ -78,6 +78,10 @@ def _peak_mb() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
+_END = Batch((), "end")
+"""A place in a log: reading on from it gives nothing again."""
+
+
 def ours(url: str, count: int, *, arrow: bool) -> Ours:
     """Sync the rows into an empty store, then again twice with nothing changed."""
     making = 0.0
@@ -91,6 +95,7 @@ def ours(url: str, count: int, *, arrow: bool) -> Ours:
             for start in range(0, count, CASES_EACH * BATCH):
                 numbers = range(start, min(start + CASES_EACH * BATCH, count), CASES_EACH)
                 yield Batch([_case(number) for number in numbers], str(start))
+            yield _END
             return
         end = 0
         while True:
@@ -98,6 +103,7 @@ def ours(url: str, count: int, *, arrow: bool) -> Ours:
             rows = next(source, None)
             making += time.perf_counter() - begun
             if rows is None:
+                yield _END
                 return
             end += len(rows)
             yield Batch(rows, str(end))

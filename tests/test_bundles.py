@@ -25,11 +25,10 @@ from jianheng.sync.bundle_manifest import (
     PROGRESS,
     SIGNATURE,
     digest,
-    new_key,
-    public_of,
     signing_key,
 )
 from jianheng.sync.fence import take_fence
+from jianheng.trust.keys import new_key, public_of
 from upstream import OFFICE, broken_chains, case, current, document, person, sync, sync_world, table, versions
 
 SECRET, PUBLIC = new_key()

@@ -12,8 +12,9 @@ from jianheng.store.engine import open_store
 from jianheng.sync import bundle_export
 from jianheng.sync.bundle_export import export_bundle
 from jianheng.sync.bundle_import import import_bundles
-from jianheng.sync.bundle_manifest import MANIFEST, new_key, signature, signing_key
+from jianheng.sync.bundle_manifest import MANIFEST, signature, signing_key
 from jianheng.sync.bundle_seal import new_opening_key, opening_keys
+from jianheng.trust.keys import new_key
 from upstream import OFFICE, case, current, person, sync, table
 
 SECRET, PUBLIC = new_key()

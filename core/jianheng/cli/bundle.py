@@ -1,7 +1,6 @@
 """``jianheng bundle``: facts over a network that is not connected, as signed files on a medium."""
 
 import datetime as dt
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,7 +10,7 @@ import sqlalchemy as sa
 from rich.progress import TaskID
 
 from jianheng.cli.login import login
-from jianheng.cli.output import print_json, print_line, print_table, unwritable
+from jianheng.cli.output import print_json, print_line, print_table, unwritable, write_secret
 from jianheng.cli.services import last_period_of, policy_of, store_of
 from jianheng.cli.session import Session, pass_session
 from jianheng.config import resolve_secrets
@@ -24,8 +23,9 @@ from jianheng.store.engine import told_time, writing
 from jianheng.sync.bundle_chain import links
 from jianheng.sync.bundle_export import Progress, export_bundle
 from jianheng.sync.bundle_import import Imported, import_bundles
-from jianheng.sync.bundle_manifest import Manifest, new_key, signing_key
+from jianheng.sync.bundle_manifest import Manifest, signing_key
 from jianheng.sync.bundle_seal import new_opening_key, opening_keys
+from jianheng.trust.keys import new_key
 
 
 def command() -> click.Command:
@@ -67,9 +67,7 @@ def _keygen() -> click.Command:
     def keygen(session: Session, file: Path, opening: bool) -> None:
         secret, public = new_opening_key() if opening else new_key()
         try:
-            opened = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            with os.fdopen(opened, "w", encoding="ascii") as made:
-                made.write(secret + "\n")
+            write_secret(file, secret)
         except OSError as error:
             raise unwritable(file, error) from None
         if session.flags.json:

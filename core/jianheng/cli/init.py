@@ -11,7 +11,7 @@ from pathlib import Path
 
 import click
 
-from jianheng.cli.output import print_json, print_line
+from jianheng.cli.output import print_json, print_line, write_secret
 from jianheng.cli.session import Session, pass_session
 from jianheng.config import FILE_NAME, Deployment, check_options, load_deployment
 from jianheng.errors import FaultsError, Problem, StopError, problem
@@ -179,9 +179,7 @@ def make_key(file: Path) -> None:
         return
     try:
         file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        opened = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(opened, "w", encoding="ascii") as made:
-            made.write(secrets.token_hex(32) + "\n")
+        write_secret(file, secrets.token_hex(32))
     except OSError as error:
         raise StopError("init-unwritable", file=str(file), detail=error.strerror or "") from None
 

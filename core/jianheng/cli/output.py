@@ -96,6 +96,17 @@ def write_whole(file: Path, content: bytes) -> None:
         raise unwritable(file, error) from None
 
 
+def write_secret(file: Path, secret: str) -> None:
+    """Write a secret into a new file that only its owner can read.
+
+    Raises:
+        OSError: it cannot be written, or there is a file already.
+    """
+    opened = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(opened, "w", encoding="ascii") as made:
+        made.write(secret + "\n")
+
+
 def unwritable(file: Path, error: OSError) -> StopError:
     """Return why a file cannot be written, with its path."""
     told = error.strerror or type(error).__name__

@@ -1,13 +1,12 @@
 """``jianheng plugins`` keygen, pack, verify, install, remove: signed bundles of plugins, offline."""
 
 import datetime as dt
-import os
 from pathlib import Path
 
 import click
 from packaging.utils import canonicalize_name
 
-from jianheng.cli.output import print_json, print_line, unwritable
+from jianheng.cli.output import print_json, print_line, unwritable, write_secret
 from jianheng.cli.session import Session, pass_session
 from jianheng.config.secrets import resolve_secret
 from jianheng.messages import text
@@ -28,9 +27,7 @@ def keygen() -> click.Command:
     def command(session: Session, file: Path) -> None:
         secret, public = new_key()
         try:
-            opened = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            with os.fdopen(opened, "w", encoding="ascii") as made:
-                made.write(secret + "\n")
+            write_secret(file, secret)
         except OSError as error:
             raise unwritable(file, error) from None
         if session.flags.json:

@@ -1,13 +1,13 @@
 """What was read of a stream, and what core would hold after it: facts by key, as far as they can be told apart."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
 
 import pyarrow as pa
 
 from jianheng.contract import Batch, Row, Stream
-from jianheng.errors import JianhengError
+from jianheng.errors import JianhengError, Problem, problem
 from jianheng.facts.convert import Fact, Reject, convert
 from jianheng.facts.entities import ENTITIES
 
@@ -91,6 +91,14 @@ def apart(wanted: State, found: State) -> tuple[list[str], list[str], list[str]]
         sorted(found.keys() - wanted.keys()),
         sorted(key for key in wanted.keys() & found.keys() if wanted[key] != found[key]),
     )
+
+
+def differ(wanted: State, found: State, at: str) -> Iterator[Problem]:
+    """Yield that two reads of the same do not give the same, if they don't."""
+    missing, added, changed = apart(wanted, found)
+    if missing or added or changed:
+        told = {"missing": listed(missing), "added": listed(added), "changed": listed(changed)}
+        yield problem("conform-reads-differ", **told, at=at)
 
 
 def listed(keys: Iterable[object], most: int = 5) -> str:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from jianheng.conformance.bench import Bench, Opened
-from jianheng.conformance.reading import Reading, apart, listed, value_of
+from jianheng.conformance.reading import Reading, differ, listed, value_of
 from jianheng.conformance.rig import Upstream
 from jianheng.conformance.use import stream_named
 from jianheng.conformance.verdict import FailedError, NotShownError
@@ -250,15 +250,7 @@ def reads_equal(bench: Bench, name: str) -> Told:
     if found.second.error is not None:
         yield bench.unexpected("read", found.second.error, name)
         return
-    missing, added, changed = apart(found.first.state(), found.second.state())
-    if missing or added or changed:
-        yield problem(
-            "conform-reads-differ",
-            missing=listed(missing),
-            added=listed(added),
-            changed=listed(changed),
-            at=bench.at(name),
-        )
+    yield from differ(found.first.state(), found.second.state(), bench.at(name))
     long = [cursor for _, cursor in found.first.batches if cursor is not None and len(cursor) > CURSOR_LIMIT]
     if long:
         yield problem("conform-cursor-long", length=len(long[0]), limit=CURSOR_LIMIT, at=bench.at(name))

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from jianheng.conformance.bench import Bench, Opened
 from jianheng.conformance.checking import GENERIC
 from jianheng.conformance.proxy import FaultProxy
-from jianheng.conformance.reading import Reading, apart, listed
+from jianheng.conformance.reading import Reading, apart, differ, listed
 from jianheng.conformance.rig import Upstream
 from jianheng.conformance.targets import differences
 from jianheng.conformance.use import first_publication, use
@@ -163,15 +163,7 @@ def _compare(bench: Bench, upstream: Upstream, wanted: States) -> Told:
 
 def _same(bench: Bench, wanted: States, found: States) -> Told:
     for name, state in found.items():
-        missing, added, changed = apart(wanted[name], state)
-        if missing or added or changed:
-            yield problem(
-                "conform-reads-differ",
-                missing=listed(missing),
-                added=listed(added),
-                changed=listed(changed),
-                at=bench.at(name),
-            )
+        yield from differ(wanted[name], state, bench.at(name))
 
 
 def _wrong_recovery(bench: Bench, situation: str, error: JianhengError, stream: str = "") -> Problem:

@@ -7,7 +7,6 @@ manifest says is believed only after its signature was found to be of a key that
 import hashlib
 import json
 import os
-import secrets
 import stat
 from collections.abc import Collection, Mapping
 from pathlib import Path
@@ -18,6 +17,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from jianheng.errors import StopError
+from jianheng.trust.keys import KIND, public_of
 
 FORMAT = 2
 """The newest format: sealed for recipients. What is not sealed is of format 1."""
@@ -31,8 +31,6 @@ MOST_UNPACKED = 512 * 1024 * 1024
 """Limits of what is read, whatever a manifest declares: bytes, parts, and rows a part."""
 
 _CONTEXT = b"jianheng bundle\0"
-_KIND = "ed25519:"
-_KEY_BYTES = 32
 
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Moment = Annotated[int, Field(ge=0, lt=2**63)]
@@ -116,12 +114,6 @@ def digest(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-def new_key() -> tuple[str, str]:
-    """Return a new signing key as it stands in a secret, and its public key as it stands in a deployment."""
-    seed = secrets.token_hex(_KEY_BYTES)
-    return seed, public_of(signing_key(seed))
-
-
 def signing_key(secret: str) -> Ed25519PrivateKey:
     """Return the signing key of a secret.
 
@@ -132,11 +124,6 @@ def signing_key(secret: str) -> Ed25519PrivateKey:
         return Ed25519PrivateKey.from_private_bytes(bytes.fromhex(secret.strip()))
     except ValueError:
         raise StopError("bundle-bad-key") from None
-
-
-def public_of(key: Ed25519PrivateKey) -> str:
-    """Return the public key as deployments name it."""
-    return _KIND + key.public_key().public_bytes_raw().hex()
 
 
 def signature(key: Ed25519PrivateKey, manifest: bytes) -> bytes:
@@ -163,7 +150,7 @@ def read_manifest(folder: Path, trusted: Collection[str]) -> tuple[Manifest, str
     if signer not in trusted:
         raise StopError("bundle-untrusted", folder=where, key=signer[:80])
     try:
-        Ed25519PublicKey.from_public_bytes(bytes.fromhex(signer.removeprefix(_KIND))).verify(
+        Ed25519PublicKey.from_public_bytes(bytes.fromhex(signer.removeprefix(KIND))).verify(
             signed, _CONTEXT + raw
         )
     except (InvalidSignature, ValueError):

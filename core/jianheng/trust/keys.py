@@ -1,4 +1,4 @@
-"""Ed25519 keys of publishers: made, used, and written as a deployment names them."""
+"""Ed25519 keys of publishers, of plugins and of facts: made, used, and written as a deployment names them."""
 
 import json
 import secrets
@@ -8,7 +8,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 
 from jianheng.errors import StopError
 
-_KIND = "ed25519:"
+KIND = "ed25519:"
 _BYTES = 32
 _CONTEXT = b"jianheng plugin\0"
 """Stands before what is signed, so that a signature for anything else is none for this."""
@@ -34,7 +34,7 @@ def signing_key(secret: str) -> Ed25519PrivateKey:
 
 def public_of(key: Ed25519PrivateKey) -> str:
     """Return the public key as deployments name it."""
-    return _KIND + key.public_key().public_bytes_raw().hex()
+    return KIND + key.public_key().public_bytes_raw().hex()
 
 
 def signature(key: Ed25519PrivateKey, content: bytes) -> bytes:
@@ -48,9 +48,9 @@ def signer_of(content: bytes, signed: bytes) -> str | None:
     try:
         told = json.loads(signed)
         name, value = told["key"], bytes.fromhex(told["signature"])
-        key = Ed25519PublicKey.from_public_bytes(bytes.fromhex(name.removeprefix(_KIND)))
+        key = Ed25519PublicKey.from_public_bytes(bytes.fromhex(name.removeprefix(KIND)))
         key.verify(value, _CONTEXT + content)
     except (ValueError, KeyError, TypeError, AttributeError, InvalidSignature, RecursionError):
         return None
     # One spelling only: what a deployment revokes must not pass in capital letters.
-    return name if name == _KIND + key.public_bytes_raw().hex() else None
+    return name if name == KIND + key.public_bytes_raw().hex() else None

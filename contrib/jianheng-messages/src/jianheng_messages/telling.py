@@ -1,11 +1,14 @@
 """What a message says of a publication. Nobody's name or points unless the deployment asks for them."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 from jianheng.contract import PersonScore, Publication
 from jianheng.messages import language
+
+KINDS = ("scores", "archive-due", "notices")
+"""What there are messages about."""
 
 People = Literal["none", "keys", "names"]
 """Who is told of in scores: nobody, person keys with points, or names too."""
@@ -122,6 +125,11 @@ def _person(person: PersonScore, people: People) -> dict[str, Any]:
     told |= {"points": person.points, "final": person.final, "rank": person.rank, "of": person.of}
     told |= {"grade": person.grade, "note": person.note}
     return told | ({"name": person.name} if people == "names" else {})
+
+
+def unknown(kinds: Sequence[object]) -> str:
+    """Return which of the kinds that a deployment asks for there are not; empty if all are."""
+    return ", ".join(str(each) for each in kinds if each not in KINDS)
 
 
 def records(publication: Publication) -> int:

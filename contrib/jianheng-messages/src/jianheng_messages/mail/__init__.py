@@ -16,9 +16,8 @@ from urllib.parse import urlsplit
 from jianheng.contract import AdapterContext, Finding, Publication, Receipt, Secret, TargetFactory
 from jianheng.errors import JianhengError, RetryError, StopError
 from jianheng.hookspecs import hookimpl
-from jianheng_messages.telling import records, text, title
+from jianheng_messages.telling import records, text, title, unknown
 
-KINDS = ("scores", "archive-due", "notices")
 _ADDRESS = re.compile(r"[^\s@<>,;:\"()\[\]\\]+@[^\s@<>,;:\"()\[\]\\]+")
 _LASTING = 500
 _SUBMISSION = 587
@@ -36,8 +35,8 @@ class Mail:
         wrong = [str(each) for each in addresses if not (isinstance(each, str) and _ADDRESS.fullmatch(each))]
         if wrong or len(addresses) == 1:
             raise StopError("mail-address", addresses=", ".join(wrong) or "—")
-        if unknown := [str(each) for each in context.options["kinds"] if each not in KINDS]:
-            raise StopError("mail-kind", kinds=", ".join(unknown))
+        if kinds := unknown(context.options["kinds"]):
+            raise StopError("mail-kind", kinds=kinds)
 
     def check(self) -> Iterable[Finding]:
         """Log in and send nothing."""

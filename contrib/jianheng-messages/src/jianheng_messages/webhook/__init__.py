@@ -17,9 +17,8 @@ import requests
 from jianheng.contract import AdapterContext, Finding, Publication, Receipt, TargetFactory
 from jianheng.errors import JianhengError, RetryError, StopError
 from jianheng.hookspecs import hookimpl
-from jianheng_messages.telling import content, records
+from jianheng_messages.telling import content, records, unknown
 
-KINDS = ("scores", "archive-due", "notices")
 _PREFIX = "whsec_"
 _LEAST_KEY_BYTES = 24
 _LONGEST_ANSWER = 1 << 16
@@ -36,8 +35,8 @@ class Webhook:
         self._host = _host(self._url, allow_http=options["allow_http"])
         self._people = options["people"]
         self._kinds = options["kinds"]
-        if unknown := [str(each) for each in self._kinds if each not in KINDS]:
-            raise StopError("webhook-kind", kinds=", ".join(unknown))
+        if wrong := unknown(self._kinds):
+            raise StopError("webhook-kind", kinds=wrong)
         self._key = _key(context.secrets["signing_key"].reveal())
         self._timeout: int = options["timeout_s"]
         self._verify: str | bool = str(options["ca_file"]) if options["ca_file"] else True

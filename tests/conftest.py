@@ -127,6 +127,12 @@ def postgresql_url(request: pytest.FixtureRequest) -> Iterator[str]:
     yield from _made_database(request.config, "postgresql")
 
 
+@pytest.fixture(scope="module")
+def shared_postgresql_url(request: pytest.FixtureRequest) -> Iterator[str]:
+    """A PostgreSQL database that is empty when the first test of a module asks for it."""
+    yield from _made_database(request.config, "postgresql")
+
+
 @pytest.fixture
 def mariadb_url(request: pytest.FixtureRequest) -> Iterator[str]:
     """An empty MariaDB database; its test carries the mark ``mariadb``."""

@@ -2,13 +2,14 @@
 
 import datetime as dt
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import pyarrow as pa
 import sqlalchemy as sa
 
+from filled_store import filled
 from jianheng.scoring.closing.close import close_period
 from jianheng.scoring.closing.receipt import Receipt
 from jianheng.scoring.closing.reproduce import Reproduction, reproduce
@@ -17,7 +18,7 @@ from jianheng.scoring.law.policy import Policy, load_policy
 from jianheng.scoring.records.closed_periods import ClosedPeriod, get_closed
 from jianheng.scoring.records.scope import Subject
 from jianheng.scoring.run import Report, score_periods
-from jianheng.store.tables import ADJUSTS, CURRENT, LEDGER, RUN, SCOPE
+from jianheng.store.tables import ADJUSTS, CURRENT, LEDGER, SCOPE
 from mini_pack import write_pack
 from upstream import OFFICE, case, document, person, posting, sync_world
 
@@ -73,8 +74,6 @@ def close(store: sa.Engine, law: Policy, name: str = "2025", **how: Any) -> Rece
 
 
 Told = Mapping[str, Sequence[Mapping[str, Any]]]
-Made = TypeVar("Made")
-_MADE: dict[tuple[str, ...], tuple[bytes, Any]] = {}
 
 
 def scored_office(store: sa.Engine, law: Policy, told: Told) -> None:
@@ -84,7 +83,7 @@ def scored_office(store: sa.Engine, law: Policy, told: Told) -> None:
         sync_world(store, told)
         score(store, law, "2025")
 
-    _once(store, make, "scored", law.version, json.dumps(told))
+    filled(store, make, "scored", law.version, json.dumps(told))
 
 
 def closed_office(store: sa.Engine, law: Policy, told: Told) -> Receipt:
@@ -94,27 +93,7 @@ def closed_office(store: sa.Engine, law: Policy, told: Told) -> Receipt:
         scored_office(store, law, told)
         return close(store, law)
 
-    return _once(store, make, "closed", law.version, json.dumps(told))
-
-
-def _once(store: sa.Engine, make: Callable[[], Made], *what: str) -> Made:
-    """Fill an empty store, in SQLite with a copy of what the same has made before: most tests begin alike."""
-    with store.connect() as connection:
-        assert connection.scalar(sa.select(sa.func.count()).select_from(RUN)) == 0
-    if store.dialect.name != "sqlite":
-        return make()
-    file = Path(str(store.url.database))
-    if what not in _MADE:
-        made = make()
-        with store.connect() as connection:
-            connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
-        store.dispose()
-        _MADE[what] = file.read_bytes(), made
-        return made
-    store.dispose()
-    content, made = _MADE[what]
-    file.write_bytes(content)
-    return made
+    return filled(store, make, "closed", law.version, json.dumps(told))
 
 
 def register(store: sa.Engine, name: str = "2025") -> ClosedPeriod:

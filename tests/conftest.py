@@ -16,6 +16,8 @@ import sqlalchemy as sa
 from hypothesis import settings
 
 import database_servers
+import jianheng_adapters.mapping
+import jianheng_adapters.web_service  # noqa: F401  # both add their words once a process, not while a test has put them aside
 from jianheng.messages import speaking
 from jianheng.store.engine import open_store
 from jianheng.store.operations import METADATA

@@ -5,7 +5,8 @@ import pytest
 
 from jianheng.facts.entities import ENTITIES
 from jianheng.store import fact_versions
-from jianheng.store.bulk import CHUNK, among, insert_arrow, insert_rows
+from jianheng.store.bulk import among, insert_arrow, insert_rows
+from jianheng.store.chunks import CHUNK
 from jianheng.store.tables import FACTS
 from upstream import OFFICE, broken_chains, current, person, sync, table, versions
 

@@ -308,6 +308,17 @@ def test_no_code_of_others_is_imported_here_nor_anywhere_before_it_is_needed(zoo
     assert callable(Registry(tuple(found.values())).source_factory("zoo-good"))
 
 
+def test_what_we_ship_offers_the_same_whether_it_is_imported_now_or_later():
+    now, later = (
+        [each for each in discover(examine=examine) if each.distribution == "jianheng"]
+        for examine in (True, False)
+    )
+    assert now == later
+    offered = [[(each.id, *each.sources, *each.targets) for each in found] for found in (now, later)]
+    assert offered[0] == offered[1]
+    assert [each.id for each in now if each.sources and each.targets] == ["archive-http"]
+
+
 def test_a_machine_without_the_guards_is_told_and_nothing_is_set_aside(zoo, monkeypatch):
     monkeypatch.setattr(host, "examine", lambda *_, **__: host.Examined(guards=("audit", "seccomp")))
     plugin = zoo("zoo-good")[("zoo-good", "zoo-good")]

@@ -41,14 +41,12 @@ class Reader:
         position: of the person it is being worked out for.
         basis: what was read or worked out on the way, in order, as texts.
         reads: the parameters read, by name.
-        seen: what differs from person to person and was read; None once something was that cannot be asked again,
-            and where nobody will ask.
+        seen: what differs from person to person and was read; None once something was that cannot be asked again.
     """
 
-    def __init__(self, world: World, node: Indicator, *, recording: bool, remembering: bool) -> None:
+    def __init__(self, world: World, node: Indicator, *, recording: bool) -> None:
         self._world = world
         self._recording = recording
-        self._remembering = remembering
         self._points = world.points.get(node.id)
         self.node = node
         self.children: Sequence[Indicator] = world.children.get(node.id, ())
@@ -57,12 +55,12 @@ class Reader:
         self.person: Scored = world.people[0] if world.people else Scored("", "", "", "", "", "", "")
         self.basis: list[tuple[str, str]] = []
         self.reads: dict[str, Resolved] = {}
-        self.seen: list[Seen] | None = None
+        self.seen: list[Seen] | None = []
 
     def turn_to(self, position: int) -> Scored:
         """Begin with the next person, and with an empty record."""
         self.position, self.person = position, self._world.people[position]
-        self.basis, self.reads, self.seen = [], {}, [] if self._remembering else None
+        self.basis, self.reads, self.seen = [], {}, []
         return self.person
 
     def still_sees(self, seen: Iterable[Seen]) -> bool:

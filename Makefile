@@ -17,9 +17,6 @@ USABLE := import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))
 PYTHON ?= $(shell for each in python3.13 python3.12 python3.11 python3 python; do \
 	if "$$each" -c "$(USABLE)" >/dev/null 2>&1; then echo "$$each"; break; fi; done)
 
-# What was compiled once is kept: the tests start hundreds of processes, each of which would compile everything anew.
-unexport PYTHONDONTWRITEBYTECODE
-
 .PHONY: demo test lint bench soak clean
 .DELETE_ON_ERROR:
 
@@ -27,7 +24,7 @@ demo: $(STAMP)
 	@$(BIN)/jianheng demo
 
 test: lint
-	@$(BIN)/python -m pytest -q -n auto --dist worksteal
+	@$(BIN)/python -m pytest -q -n $$($(BIN)/python -c "import os; print(os.cpu_count() + 1)") --dist worksteal
 
 lint: $(STAMP)
 	@$(BIN)/ruff check .

@@ -25,7 +25,7 @@ REMEMBERED = 100_000
 """References that a read remembers as known before it begins anew: what it holds does not grow with the rows."""
 PART = 20_000
 """Rows of a batch that are checked and written at a time: what is held of a large batch stays bounded."""
-AHEAD = 5_000
+AHEAD = 2_500
 """Rows that are checked at a time while a server writes those before them."""
 
 Ready: TypeAlias = Callable[[Entity, Rows], tuple[Checked, list[Reject]]]

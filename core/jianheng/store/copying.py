@@ -87,14 +87,15 @@ class Copying:
             DBAPIError: the server refuses, as any statement of SQLAlchemy's would tell.
         """
         for start in range(0, count, PART):
-            text = _text(columns, start, min(start + PART, count))
+            end = min(start + PART, count)
+            text = _text(columns, start, end)
             with self._as_sqlalchemy_tells():
                 if self._copy is None:
                     driver: Any = self._connection.connection.driver_connection
                     cursor = self._open.enter_context(driver.cursor())
                     self._copy = self._open.enter_context(cursor.copy(self._statement))
                 self._copy.write(text)
-            self._sent += PART
+            self._sent += end - start
             if self._sent >= MOST:
                 self.settle()
 

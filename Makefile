@@ -17,6 +17,9 @@ USABLE := import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))
 PYTHON ?= $(shell for each in python3.13 python3.12 python3.11 python3 python; do \
 	if "$$each" -c "$(USABLE)" >/dev/null 2>&1; then echo "$$each"; break; fi; done)
 
+# What was compiled once is kept: the tests start hundreds of processes, each of which would compile everything anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: demo test lint bench soak clean
 .DELETE_ON_ERROR:
 

@@ -1,6 +1,7 @@
 """A small office for tests of closing: two people, two cases, some papers; and the law it is scored by."""
 
 import datetime as dt
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ from typing import Any
 import pyarrow as pa
 import sqlalchemy as sa
 
+from filled_store import filled
 from jianheng.scoring.closing.close import close_period
 from jianheng.scoring.closing.receipt import Receipt
 from jianheng.scoring.closing.reproduce import Reproduction, reproduce
@@ -71,11 +73,27 @@ def close(store: sa.Engine, law: Policy, name: str = "2025", **how: Any) -> Rece
     return close_period(store, SUBJECT, law, period(name), today, "张三", **how)
 
 
-def closed_office(store: sa.Engine, law: Policy, told: Mapping[str, Sequence[Mapping[str, Any]]]) -> Receipt:
-    """Sync a world, score 2025 and close it."""
-    sync_world(store, told)
-    score(store, law, "2025")
-    return close(store, law)
+Told = Mapping[str, Sequence[Mapping[str, Any]]]
+
+
+def scored_office(store: sa.Engine, law: Policy, told: Told) -> None:
+    """Sync a world into an empty store and score 2025."""
+
+    def make() -> None:
+        sync_world(store, told)
+        score(store, law, "2025")
+
+    filled(store, make, "scored", law.version, json.dumps(told))
+
+
+def closed_office(store: sa.Engine, law: Policy, told: Told) -> Receipt:
+    """Sync a world into an empty store, score 2025 and close it."""
+
+    def make() -> Receipt:
+        scored_office(store, law, told)
+        return close(store, law)
+
+    return filled(store, make, "closed", law.version, json.dumps(told))
 
 
 def register(store: sa.Engine, name: str = "2025") -> ClosedPeriod:

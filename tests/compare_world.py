@@ -1,6 +1,7 @@
 """A small office on which several policies are tried: its facts, its snapshot, its deployment. Synthetic people only."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import sqlalchemy as sa
 
 from jianheng.registry import Registry
 from jianheng.scoring.comparison.compare import compare, side
-from jianheng.scoring.comparison.comparison import Comparison
+from jianheng.scoring.comparison.comparison import Comparison, Side
 from jianheng.scoring.kernel.directory import Member
 from jianheng.scoring.law.period import period
 from jianheng.scoring.law.policy import Policy, load_policy
@@ -78,8 +79,20 @@ def snapshot(world: World = WORLD) -> Snapshot:
 
 def compared(a: Policy, b: Policy, known: Snapshot | None = None) -> Comparison:
     """Compare two policies on the year 2025."""
-    facts = known or snapshot()
-    return compare(facts, side(facts, a, YEAR, "甲"), side(facts, b, YEAR, "乙"))
+    if known is None:
+        return compare(snapshot(), _side(a, "甲"), _side(b, "乙"))
+    return compare(known, side(known, a, YEAR, "甲"), side(known, b, YEAR, "乙"))
+
+
+_SIDES: dict[tuple[str, str], Side] = {}
+
+
+def _side(law: Policy, name: str) -> Side:
+    """Return what a policy gives for the world; that of one which was seen before is the same."""
+    known = _SIDES.get((law.version, name))
+    if known is None:
+        known = _SIDES[law.version, name] = side(snapshot(), law, YEAR, name)
+    return replace(known, policy=law)
 
 
 OPEN = ("parameters/numbers.toml", "[factor.large]\nlabel", '[factor.large]\nmay_set = ["office"]\nlabel')

@@ -7,6 +7,7 @@ skipped and the end of the session says so; with ``JIANHENG_REQUIRE_DATABASES=1`
 import os
 import secrets
 import shutil
+import sys
 from collections.abc import Generator, Iterator
 from pathlib import Path
 
@@ -15,6 +16,8 @@ import sqlalchemy as sa
 from hypothesis import settings
 
 import database_servers
+import jianheng_adapters.mapping
+import jianheng_adapters.web_service  # noqa: F401  # both add their words once a process, not while a test has put them aside
 from jianheng.messages import speaking
 from jianheng.store.engine import open_store
 from jianheng.store.operations import METADATA
@@ -30,8 +33,22 @@ settings.register_profile("jianheng", derandomize=True, database=None, deadline=
 settings.load_profile("jianheng")
 
 
+def _keep_bytecode(config: pytest.Config) -> None:
+    """Keep what is compiled in pytest's cache where it may not stand beside the sources.
+
+    Otherwise each of the hundreds of processes that tests start would compile everything anew, and so would each
+    look at the migrations.
+    """
+    cache: pytest.Cache | None = getattr(config, "cache", None)
+    if sys.dont_write_bytecode and cache is not None:
+        sys.pycache_prefix = os.environ["PYTHONPYCACHEPREFIX"] = str(cache.mkdir("bytecode"))
+        sys.dont_write_bytecode = False
+        os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """Where several processes share the tests, wake the servers before any of them looks, and until all have ended."""
+    _keep_bytecode(config)
     if getattr(config.option, "numprocesses", None) and not hasattr(config, "workerinput"):
         config.stash[SERVERS] = {kind: database_servers.find(kind) for kind in KINDS}
 
@@ -109,6 +126,12 @@ def _made_database(config: pytest.Config, kind: database_servers.Kind, template:
 @pytest.fixture
 def postgresql_url(request: pytest.FixtureRequest) -> Iterator[str]:
     """An empty PostgreSQL database; its test carries the mark ``postgresql``."""
+    yield from _made_database(request.config, "postgresql")
+
+
+@pytest.fixture(scope="module")
+def shared_postgresql_url(request: pytest.FixtureRequest) -> Iterator[str]:
+    """A PostgreSQL database that is empty when the first test of a module asks for it."""
     yield from _made_database(request.config, "postgresql")
 
 

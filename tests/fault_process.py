@@ -29,8 +29,9 @@ from jianheng.config.schedule import Schedule
 from jianheng.contract import Publication, Receipt
 from jianheng.errors import JianhengError, RetryError
 from jianheng.publish.enqueue import Offer, queue
+from jianheng.publish.office import Office
 from jianheng.publish.outbox import OpenedTarget, send_due
-from jianheng.publish.publication import Office, archive_due, scores
+from jianheng.publish.publication import archive_due, scores
 from jianheng.schedule.claims import Terms
 from jianheng.schedule.metrics import Metrics
 from jianheng.schedule.scheduler import Scheduler

@@ -43,13 +43,26 @@ def office(operator: None, small_upstream: Path, tmp_path: Path) -> Iterator[Off
         yield deploy(folder, archive, "2025")
 
 
+@pytest.fixture
+def synced_office(office: Office, whole: Whole) -> Office:
+    """A small office of one's own that has read everything once."""
+    for file in whole.synced.iterdir():
+        if (
+            file.is_file() and file.name != office.file.name
+        ):  # that names the archive's address, which is another
+            shutil.copy(file, office.folder)
+    shutil.copytree(whole.synced / "secrets", office.folder / "secrets", dirs_exist_ok=True)
+    return office
+
+
 @pytest.fixture(scope="session")
 def whole(small_upstream: Path, tmp_path_factory: pytest.TempPathFactory) -> Whole:
     """The small office read and scored without any mishap: what every mended one must come to."""
-    folder = tmp_path_factory.mktemp("whole")
+    folder, synced = tmp_path_factory.mktemp("whole"), tmp_path_factory.mktemp("synced")
     shutil.copytree(small_upstream, folder / "upstream")
     with pytest.MonkeyPatch.context() as patch, running_archive(folder / "upstream") as archive:
         patch.setenv(SECRET_VARIABLE, CLIENT_SECRET)
         made = deploy(folder, archive, "2025")
         assert made.sync().code == 0
-        return Whole(made.known(), [run["digest"] for run in made.score()])
+        shutil.copytree(folder, synced, dirs_exist_ok=True)
+        return Whole(made.known(), [run["digest"] for run in made.score()], synced)

@@ -7,7 +7,8 @@ from sqlalchemy.exc import IntegrityError
 
 from jianheng.facts.entities import ENTITIES
 from jianheng.store import fact_versions
-from jianheng.store.bulk import CHUNK, among, insert_arrow, insert_rows
+from jianheng.store.bulk import among, insert_arrow, insert_rows
+from jianheng.store.chunks import CHUNK
 from jianheng.store.copying import MOST, Copying, Same
 from jianheng.store.engine import open_store
 from jianheng.store.tables import FACTS, RUN

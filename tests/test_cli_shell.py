@@ -14,7 +14,8 @@ import structlog
 from jianheng.cli import ExitCode, main, plugins
 from jianheng.cli.doctor import examine
 from jianheng.cli.init import Answers, deployment_text
-from jianheng.cli.session import Session, open_source, open_target
+from jianheng.cli.opening import open_source, open_target
+from jianheng.cli.session import Session
 from jianheng.contract import Finding
 from jianheng.errors import AskError, FaultsError, RetryError, StopError
 from jianheng.messages import set_language

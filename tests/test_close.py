@@ -30,6 +30,7 @@ from closing_world import (
     plus,
     register,
     score,
+    scored_office,
     sums,
     volume,
     world,
@@ -157,8 +158,7 @@ def test_what_is_no_receipt_is_told_as_such(text: str) -> None:
 def test_a_period_is_closed_on_its_last_days_morrow_at_the_earliest(
     lite_store: sa.Engine, law: Policy
 ) -> None:
-    sync_world(lite_store, world())
-    score(lite_store, law, "2025")
+    scored_office(lite_store, law, world())
     assert codes(lite_store, law, today=dt.date(2025, 12, 31)) == ["close-not-ended"]
     assert close(lite_store, law, today=dt.date(2026, 1, 1)).root
 
@@ -170,16 +170,14 @@ def test_what_was_not_scored_is_not_closed(lite_store: sa.Engine, law: Policy) -
 
 
 def test_what_another_law_scored_is_not_closed(lite_store: sa.Engine, law: Policy, tmp_path: Path) -> None:
-    sync_world(lite_store, world())
-    score(lite_store, law, "2025")
+    scored_office(lite_store, law, world())
     other = law_in(tmp_path / "other", ("points.csv", "papers,3", "papers,4"))
     assert codes(lite_store, other) == ["close-policy-changed"]
 
 
 def test_facts_that_change_the_result_must_be_scored_first(lite_store: sa.Engine, law: Policy) -> None:
     told = world()
-    sync_world(lite_store, told)
-    score(lite_store, law, "2025")
+    scored_office(lite_store, law, told)
     told["document"].append(paper("e", "B"))
     sync_world(lite_store, told)
     assert codes(lite_store, law) == ["close-score-again"]
@@ -190,16 +188,14 @@ def test_facts_that_change_the_result_must_be_scored_first(lite_store: sa.Engine
 def test_newer_facts_of_other_days_do_not_stand_in_the_way(lite_store: sa.Engine, law: Policy) -> None:
     """A case of the next year is among the facts that were known, and changes nothing."""
     told = world()
-    sync_world(lite_store, told)
-    score(lite_store, law, "2025")
+    scored_office(lite_store, law, told)
     told["case"].append(case("C", accepted_on="2026-01-05"))
     sync_world(lite_store, told)
     assert close(lite_store, law).parts["facts/case"].leaves == 3
 
 
 def test_a_source_that_was_not_read_to_its_end_stands_in_the_way(lite_store: sa.Engine, law: Policy) -> None:
-    sync_world(lite_store, world())
-    score(lite_store, law, "2025")
+    scored_office(lite_store, law, world())
     with lite_store.begin() as connection:
         end_run(connection, begin_run(connection, OFFICE, "sync", "world"), "failed", {})
     assert codes(lite_store, law) == ["close-sync-incomplete"]
@@ -213,8 +209,7 @@ def test_a_quarantined_record_stands_in_the_way_until_somebody_waives_it(
     lite_store: sa.Engine, law: Policy
 ) -> None:
     """Who waives it names it, and it stands in the receipt."""
-    sync_world(lite_store, _with_broken(world()))
-    score(lite_store, law, "2025")
+    scored_office(lite_store, law, _with_broken(world()))
     with pytest.raises(FaultsError) as refused:
         close(lite_store, law)
     assert [each.code for each in refused.value.problems] == ["close-quarantine"]
@@ -233,8 +228,7 @@ def test_a_quarantined_record_of_a_later_day_does_not(
     lite_store: sa.Engine, law: Policy, day: str | None, bars: bool
 ) -> None:
     """Only what is surely later is left aside; of what has no day nobody knows."""
-    sync_world(lite_store, _with_broken(world(), drafted_on=day))
-    score(lite_store, law, "2025")
+    scored_office(lite_store, law, _with_broken(world(), drafted_on=day))
     if bars:
         assert codes(lite_store, law) == ["close-quarantine"]
     else:
@@ -244,8 +238,7 @@ def test_a_quarantined_record_of_a_later_day_does_not(
 def test_what_is_missing_stands_in_the_way_and_is_named(lite_store: sa.Engine, tmp_path: Path) -> None:
     """Whose, which indicator and why; a total that is missing by it is told too."""
     law = law_in(tmp_path, RATED)
-    sync_world(lite_store, world())
-    score(lite_store, law, "2025")
+    scored_office(lite_store, law, world())
     with pytest.raises(FaultsError) as refused:
         close(lite_store, law)
     (problem,) = refused.value.problems
@@ -265,8 +258,7 @@ def test_what_the_law_leaves_out_where_it_is_missing_does_not(lite_store: sa.Eng
 def test_a_result_that_was_tampered_with_is_not_closed(
     lite_store: sa.Engine, law: Policy, table: str
 ) -> None:
-    sync_world(lite_store, world())
-    score(lite_store, law, "2025")
+    scored_office(lite_store, law, world())
     with lite_store.begin() as connection:
         connection.execute(sa.text(f"UPDATE {table} SET points = points + 1"))
     assert codes(lite_store, law) == ["close-not-reproduced"]
@@ -275,8 +267,7 @@ def test_a_result_that_was_tampered_with_is_not_closed(
 def test_everything_that_stands_against_it_is_told_together(lite_store: sa.Engine, tmp_path: Path) -> None:
     law = law_in(tmp_path, RATED)
     told = world()
-    sync_world(lite_store, told)
-    score(lite_store, law, "2025")
+    scored_office(lite_store, law, told)
     sync_world(lite_store, _with_broken(told | {"case": [closed_case("A")]}))
     with lite_store.begin() as connection:
         end_run(connection, begin_run(connection, OFFICE, "sync", "world"), "failed", {})
@@ -608,8 +599,7 @@ close(store, load_policy(Path({pack!r})))
 
 def test_a_closing_that_is_killed_leaves_no_receipt(lite_store: sa.Engine, law: Policy) -> None:
     """One transaction: killed on the point of its end, nothing of it is there, and closing again works."""
-    sync_world(lite_store, world())
-    score(lite_store, law, "2025")
+    scored_office(lite_store, law, world())
     url = lite_store.url.render_as_string(hide_password=False)
     program = KILLED.format(tests=str(Path(__file__).parent), url=url, pack=str(law.folder))
     with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True) as closing:
@@ -628,8 +618,7 @@ def test_a_scoring_under_way_does_not_move_what_is_closed_meanwhile(
 ) -> None:
     """Whoever comes second waits, is told to come again, or that it must be scored first; nothing is half closed."""
     told = world()
-    sync_world(store, told)
-    score(store, law, "2025")
+    scored_office(store, law, told)
     told["document"].append(paper("e", "B"))
     sync_world(store, told)
     entered, go_on = Event(), Event()
@@ -670,11 +659,11 @@ def test_a_scoring_under_way_does_not_move_what_is_closed_meanwhile(
 
 
 def test_an_operator_closes_and_shows_and_verifies(
-    office: Office, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    synced_office: Office, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """From the deployment of the simulated office to a receipt on paper, and back."""
     monkeypatch.setattr(cli_close, "today", lambda: LATER)
-    assert office.sync().code == 0
+    office = synced_office
     office.score()
     assert "还没有结账" in office.run("close", "--list").out
     file = tmp_path / "receipt.json"
@@ -705,11 +694,11 @@ def test_an_operator_closes_and_shows_and_verifies(
 
 
 def test_a_closed_result_is_read_by_the_law_it_was_closed_by(
-    office: Office, monkeypatch: pytest.MonkeyPatch
+    synced_office: Office, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Also after the law has changed: explained and published as it was closed, and said to be closed."""
     monkeypatch.setattr(cli_close, "today", lambda: LATER)
-    assert office.sync().code == 0
+    office = synced_office
     office.score()
     assert office.run("close", "2025", "--json").json()["ok"]
     (office.folder / "layer" / "parameters").mkdir(parents=True)

@@ -95,9 +95,11 @@ def test_no_code_knows_any_of_these_provinces(folder):
 
 
 @pytest.mark.usefixtures("operator")
-def test_one_line_of_a_deployment_swaps_the_policy_and_compare_shows_the_effect(office: Office):
+def test_one_line_of_a_deployment_swaps_the_policy_and_compare_shows_the_effect(
+    synced_office: Office,
+):
     """The same office, the same year: before the swap as a comparison, after it as the score in force."""
-    office.sync()
+    office = synced_office
     before = office.score()
     told = office.run("compare", "laoshan", "hainan", "--period", "2025")
     assert told.code == 0, told.text

@@ -16,6 +16,7 @@ from jianheng.config import (
     secret_references,
     store_url,
 )
+from jianheng.config.layers import read_head, read_toml
 from jianheng.errors import FaultsError, StopError
 from jianheng.messages import speaking
 
@@ -405,3 +406,36 @@ def test_a_damaged_key_is_not_replaced(tmp_path, content, code):
         pseudonyms(deployment)("张三")
     assert raised.value.code == code
     assert key.read_text(encoding="ascii") == content
+
+
+@pytest.mark.parametrize(
+    "above",
+    [
+        'id = "a"\n',
+        '# [none]\nid = "a" # [none]\n',
+        'rows = [\n[1, 2],\n[3]]\nid = "a"\n',
+        'told = """\n[none]\n"""\nid = "a"\n',
+        "",
+    ],
+)
+def test_what_stands_above_the_first_table_can_be_read_alone(tmp_path, above):
+    file = tmp_path / "x.toml"
+    file.write_text(above + '[inner]\nid = "b"\n', encoding="utf-8")
+    assert read_head(file).get("id") == read_toml(file).get("id") == ("a" if above else None)
+    file.write_text(above + "[inner]\nid = b\n", encoding="utf-8")
+    if above and "\n[" not in above:
+        assert read_head(file)["id"] == "a"
+    with pytest.raises(StopError) as refused:
+        read_toml(file)
+    assert refused.value.code == "config-syntax"
+
+
+def test_a_head_that_is_wrong_is_told_as_the_whole_would_be(tmp_path):
+    file = tmp_path / "x.toml"
+    file.write_text('id = "a\n[inner]\n', encoding="utf-8")
+    told = []
+    for read in (read_head, read_toml):
+        with pytest.raises(StopError) as refused:
+            read(file)
+        told.append(refused.value.problem)
+    assert told[0] == told[1]

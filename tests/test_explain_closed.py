@@ -3,7 +3,8 @@
 import pytest
 
 from closing_world import NEXT, closed_case, closed_office, law_in, paper, score, world
-from jianheng.publish.publication import Office, scores
+from jianheng.publish.office import Office
+from jianheng.publish.publication import scores
 from jianheng.scoring.explanation.explain import explain
 from jianheng.scoring.law.period import period
 from upstream import OFFICE, sync_world

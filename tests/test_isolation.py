@@ -15,7 +15,8 @@ import pytest
 
 from isolated import AWKWARD, SMALL, ZOO, context, opened
 from jianheng.boundary import Boundary
-from jianheng.cli.session import Session, open_target
+from jianheng.cli.opening import open_target
+from jianheng.cli.session import Session
 from jianheng.contract import (
     CaseText,
     Countable,

@@ -118,9 +118,8 @@ def test_what_two_sources_tell_of_one_item_is_one_item_with_both_its_records(tmp
 
 
 @pytest.fixture
-def read(office):
-    office.sync()
-    return office
+def read(synced_office):
+    return synced_office
 
 
 def test_run_counts_what_the_store_holds_and_shows_the_facts(read):

@@ -1,6 +1,8 @@
 """What people read: Chinese unless asked, four parts, a stable code, and nothing that hides the error."""
 
 import string
+import tomllib
+from pathlib import Path
 
 import pytest
 
@@ -67,6 +69,13 @@ def fields_of(entry_in_one_language):
 def test_both_languages_tell_the_same_fields():
     assert [code for code in codes() if fields_of(entry(code)["zh"]) != fields_of(entry(code)["en"])] == []
     assert [code for code in codes() if type(entry(code)["zh"]) is not type(entry(code)["en"])] == []
+
+
+def test_every_text_of_core_is_found_by_its_code():
+    written = {}
+    for file in Path(messages.__file__).parent.glob("*.toml"):
+        written |= tomllib.loads(file.read_text(encoding="utf-8"))
+    assert {code: entry(code) for code in messages._shipped()} == written
 
 
 def test_a_missing_field_does_not_hide_the_error():

@@ -4,6 +4,7 @@ import hashlib
 import shutil
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -85,17 +86,17 @@ def two_offices(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture
-def country(two_offices: Path, tmp_path: Path) -> Iterator[Country]:
-    """The configurations as they were before the second office came."""
-    shutil.copytree(two_offices, tmp_path / "upstream")
+@contextmanager
+def running(folder: Path, upstream: Path) -> Iterator[Country]:
+    """The configurations as they were before the second office came, and the systems of both."""
+    shutil.copytree(upstream, folder / "upstream")
     for file in CONFIGS.rglob("*.toml"):
-        kept = tmp_path / "configs" / file.relative_to(CONFIGS)
-        if str(kept.relative_to(tmp_path)) != FILES[SECOND] and "permit-desk" not in kept.parts:
+        kept = folder / "configs" / file.relative_to(CONFIGS)
+        if str(kept.relative_to(folder)) != FILES[SECOND] and "permit-desk" not in kept.parts:
             kept.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(file, kept)
-    with running_archive(tmp_path / "upstream") as archive:
-        yield Country(tmp_path, archive)
+    with running_archive(folder / "upstream") as archive:
+        yield Country(folder, archive)
 
 
 def code_digest() -> str:
@@ -131,12 +132,42 @@ def held(store: str, office: str, entity: str = "case") -> set[str]:
     return {row["k"] for row in found}
 
 
-@pytest.fixture(params=some([pytest.param("postgresql", marks=pytest.mark.postgresql), "sqlite"], 2))
-def store_url(request, tmp_path):
-    """What offices share in production; SQLite, which all else here runs on, in a soak."""
-    if request.param == "sqlite":
-        return f"sqlite:///{tmp_path / 'store.db'}"
-    return request.getfixturevalue("postgresql_url")
+@dataclass(frozen=True, slots=True)
+class Story:
+    """What was so when the first office worked alone, and what came of the second.
+
+    Attributes:
+        country: the configurations and the systems, as they are in the end.
+        store: address of the store that both offices are in.
+        told: what each office's whole job said.
+        added: the files that came with the second office.
+        digests: of all code and law, before and after it came.
+    """
+
+    country: Country
+    store: str
+    told: dict[str, dict[str, Told]]
+    added: set[Path]
+    digests: tuple[str, str]
+
+
+@pytest.fixture(
+    scope="module", params=some([pytest.param("postgresql", marks=pytest.mark.postgresql), "sqlite"], 2)
+)
+def story(request, two_offices: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
+    """One office works, then a second comes: in what offices share in production, and in a soak in SQLite too."""
+    folder = tmp_path_factory.mktemp("story")
+    sqlite = f"sqlite:///{folder / 'store.db'}"
+    store = sqlite if request.param == "sqlite" else request.getfixturevalue("shared_postgresql_url")
+    with pytest.MonkeyPatch.context() as patch, running(folder, two_offices) as country:
+        patch.setenv("ARCHIVE_CLIENT_SECRET", CLIENT_SECRET)
+        told = {FIRST: country.work(country.here(FIRST, store))}
+        before, files = code_digest(), set(folder.rglob("*.toml"))
+        new = country.deploy(SECOND)
+        added = set(folder.rglob("*.toml")) - files
+        assert added == {new}
+        told[SECOND] = country.work(country.here(SECOND, store))
+        yield Story(country, store, told, added, (before, code_digest()))
 
 
 @pytest.mark.parametrize("file", sorted(CONFIGS.rglob("deployment.toml")), ids=lambda file: file.parent.name)
@@ -146,23 +177,19 @@ def test_every_shipped_deployment_is_sound_and_short(file):
     assert len(file.read_text(encoding="utf-8").splitlines()) <= MOST_LINES
 
 
-def test_a_second_office_of_another_province_is_one_new_file(country, store_url):
-    before = code_digest()
-    files = set(country.folder.rglob("*.toml"))
-    new = country.deploy(SECOND)
-    assert set(country.folder.rglob("*.toml")) - files == {new}
+def test_a_second_office_of_another_province_is_one_new_file(story):
+    (new,) = story.added
     assert len(new.read_text(encoding="utf-8").splitlines()) <= MOST_LINES
-    told = country.work(country.here(SECOND, store_url))
-    assert code_digest() == before
+    told = story.told[SECOND]
+    assert story.digests[0] == story.digests[1]
     assert all(check["state"] == "ok" for check in told["doctor"].json()["checks"])
-    assert held(store_url, SECOND) == live_cases(country, SECOND)
-    assert len(held(store_url, SECOND)) > 30
+    assert held(story.store, SECOND) == live_cases(story.country, SECOND)
+    assert len(held(story.store, SECOND)) > 30
     assert {run["period"] for run in told["score"].json()["runs"]} == {"2025-H1", "2025-H2"}
 
 
-def test_what_is_published_is_what_the_ledger_holds(country, store_url):
-    country.deploy(SECOND)
-    told = country.work(country.here(SECOND, store_url))
+def test_what_is_published_is_what_the_ledger_holds(story):
+    told = story.told[SECOND]
     places = {
         (each["target"], each["period"]): Path(each["location"])
         for each in told["publish"].json()["publications"]
@@ -172,7 +199,7 @@ def test_what_is_published_is_what_the_ledger_holds(country, store_url):
     for run in told["score"].json()["runs"]:
         period, total = run["period"], run["points"]
         ledger = rows(
-            store_url,
+            story.store,
             "select cast(sum(l.points) as integer) as n from ledger_entry l join ledger_scope s using (scope_id)"
             " where s.office = :office and s.period = :period and l.run_to = 2147483647",
             office=SECOND,
@@ -180,7 +207,7 @@ def test_what_is_published_is_what_the_ledger_holds(country, store_url):
         )
         assert ledger[0]["n"] == total
         rate = rows(  # the one thing in a total of this law that is no entry
-            store_url,
+            story.store,
             "select cast(coalesce(sum(points), 0) as integer) as n from indicator_value"
             " where run_id = :run and indicator = 'in_time_points'",
             run=run["run_id"],
@@ -209,9 +236,8 @@ def ranked(workbook: Path) -> int:
     raise AssertionError(f"no ranking in {workbook}")
 
 
-def test_two_offices_share_a_store_without_mixing(country, store_url):
-    country.deploy(SECOND)
-    told = {code: country.work(country.here(code, store_url)) for code in (FIRST, SECOND)}
+def test_two_offices_share_a_store_without_mixing(story):
+    told, store_url, country = story.told, story.store, story.country
     for code in (FIRST, SECOND):
         assert held(store_url, code) == live_cases(country, code)
     offices = Counter(
@@ -231,11 +257,12 @@ def test_two_offices_share_a_store_without_mixing(country, store_url):
     assert [run["digest"] for run in again.json()["runs"]] == alone[FIRST], "the other's facts change nothing"
 
 
-def test_an_office_cannot_be_told_the_other_ones_secret(country, store_url, monkeypatch):
+def test_an_office_cannot_be_told_the_other_ones_secret(two_offices, tmp_path, monkeypatch):
     """What one office's job prints holds no secret, whoever's it is."""
     monkeypatch.setenv("ARCHIVE_CLIENT_SECRET", "another-secret-altogether")
-    country.deploy(SECOND)
-    told = jianheng("sync", "--config", country.here(SECOND, store_url))
+    with running(tmp_path, two_offices) as country:
+        country.deploy(SECOND)
+        told = jianheng("sync", "--config", country.here(SECOND, f"sqlite:///{tmp_path / 'store.db'}"))
     assert told.code == 2
     assert "[archive-login-refused]" in told.text
     assert "another-secret-altogether" not in told.text

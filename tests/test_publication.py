@@ -11,7 +11,8 @@ import explained_law
 from explained_law import write_law
 from jianheng.errors import RetryError, StopError
 from jianheng.messages import speaking, text
-from jianheng.publish.publication import Office, archive_due, scores
+from jianheng.publish.office import Office
+from jianheng.publish.publication import archive_due, scores
 from jianheng.scoring.law.period import period
 from jianheng.scoring.law.policy import load_policy
 from jianheng.scoring.records.scope import Subject

@@ -46,7 +46,7 @@ from jianheng.scoring.records.scope import read_facts, read_facts_at
 from jianheng.store import engine as store_engine
 from jianheng.store import fact_versions
 from jianheng.store.engine import open_store, upgrade
-from thoroughness import examples
+from thoroughness import examples, some
 from upstream import OFFICE, sync_world
 
 
@@ -274,8 +274,20 @@ TAMPERED: dict[str, tuple[str, set[tuple[str, str]], str]] = {
 
 
 @pytest.mark.parametrize("what", TAMPERED, ids=list(TAMPERED))
-def test_what_was_changed_by_hand_is_named(store: sa.Engine, law: Policy, what: str) -> None:
+def test_what_was_changed_by_hand_is_named(lite_store: sa.Engine, law: Policy, what: str) -> None:
     """The part that differs, and the row as far as it can be told."""
+    _tampered_and_named(lite_store, law, what)
+
+
+@pytest.mark.postgresql
+@pytest.mark.parametrize("what", some(TAMPERED), ids=some(TAMPERED))
+def test_what_was_changed_by_hand_is_named_in_postgresql(
+    postgresql_store: sa.Engine, law: Policy, what: str
+) -> None:
+    _tampered_and_named(postgresql_store, law, what)
+
+
+def _tampered_and_named(store: sa.Engine, law: Policy, what: str) -> None:
     statement, where, named = TAMPERED[what]
     closed_office(store, law, world())
     with store.begin() as connection:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
+from filled_store import filled
 from jianheng.errors import AskError, StopError
 from jianheng.scoring.kernel.ledger_lines import scope_id
 from jianheng.scoring.law.period import period
@@ -98,6 +99,16 @@ def _score(store: sa.Engine, law: Policy, **how: bool) -> Report:
     return report
 
 
+def _first(store: sa.Engine, law: Policy, world: World) -> Report:
+    """Read and score the world as the fixture made it."""
+
+    def make() -> Report:
+        world.sync(store)
+        return _score(store, law)
+
+    return filled(store, make, "three cases", law.version)
+
+
 def _points(store: sa.Engine, run_id: int) -> dict[str, int]:
     with store.connect() as connection:
         rows = connection.execute(sa.select(PERSON_SCORE).where(PERSON_SCORE.c.run_id == run_id))
@@ -137,8 +148,7 @@ def test_scoring_a_change_equals_scoring_everything(
     lite_store: sa.Engine, world: World, law: Policy, change: str
 ) -> None:
     """Whatever changes, the lines that an incremental run leaves are those that a full run makes."""
-    world.sync(lite_store)
-    first = _score(lite_store, law)
+    first = _first(lite_store, law, world)
     CHANGES[change](world)
     world.sync(lite_store)
     again = _score(lite_store, law)
@@ -151,8 +161,7 @@ def test_scoring_a_change_equals_scoring_everything(
 
 def test_only_the_case_that_changed_is_scored(lite_store: sa.Engine, world: World, law: Policy) -> None:
     """One document of one case: that case alone is looked at, the other lines stand as they are."""
-    world.sync(lite_store)
-    first = _score(lite_store, law)
+    first = _first(lite_store, law, world)
     world["document"].put(_document("A2", "A"))
     world.sync(lite_store)
     again = _score(lite_store, law)
@@ -172,8 +181,7 @@ def test_databases_give_the_same_ledger(
 
 def test_nothing_changed_writes_nothing(store: sa.Engine, world: World, law: Policy) -> None:
     """A second run on the same facts keeps the first run's number and result."""
-    world.sync(store)
-    first = _score(store, law)
+    first = _first(store, law, world)
     world.sync(store)
     again = _score(store, law)
     assert (again.run_id, again.mode, again.added, again.closed) == (first.run_id, "unchanged", 0, 0)
@@ -184,8 +192,7 @@ def test_former_lines_stay_and_say_which_run_closed_them(
     lite_store: sa.Engine, world: World, law: Policy
 ) -> None:
     """What a former run published can be read from the ledger line by line."""
-    world.sync(lite_store)
-    first = _score(lite_store, law)
+    first = _first(lite_store, law, world)
     world["archive_volume"].put(_volume("B"))
     world.sync(lite_store)
     again = _score(lite_store, law)
@@ -205,8 +212,7 @@ def test_points_become_final_when_the_archive_accepts(
     lite_store: sa.Engine, world: World, law: Policy
 ) -> None:
     """Acceptance moves points from provisional to final and changes no total of its own."""
-    world.sync(lite_store)
-    first = _score(lite_store, law)
+    first = _first(lite_store, law, world)
     world["archive_volume"].put({**_volume("B"), "accepted_on": "2025-12-01"})
     world.sync(lite_store)
     again = _score(lite_store, law)
@@ -218,8 +224,7 @@ def test_a_changed_policy_scores_everything(
     lite_store: sa.Engine, world: World, law: Policy, tmp_path: Path
 ) -> None:
     """An office's own parameter is law too: the layer alone makes another version and a full run."""
-    world.sync(lite_store)
-    _score(lite_store, law)
+    _first(lite_store, law, world)
     (tmp_path / "parameters").mkdir()
     (tmp_path / "parameters" / "team.toml").write_text(
         '[team.clerk]\nreplaces = 0.1\nvalues = [{ from = 2018-01-01, value = 0.2, cite = "本院规定" }]\n',

@@ -242,44 +242,41 @@ def test_the_archive_was_told_which_cases_are_due(story):
     assert told.isdisjoint(accepted_cases(story.before.volumes))
 
 
-def test_a_deleted_document_loses_its_points_and_its_history_stays(tmp_path):
+def test_a_deleted_document_loses_its_points_and_its_history_stays(synced_office):
     """The case system deletes by a mark; whoever looks later still sees what counted and until when."""
-    create(tmp_path / "upstream", SMALL)
-    with running_archive(tmp_path / "upstream") as archive:
-        office = deploy(tmp_path, archive, "2025")
-        office.sync()
-        office.score()
-        chosen = office.facts(
-            "select item_key, person_key, points, case_no from ledger_entry"
-            " where item_kind = 'document' and points > 0 and run_to = :now order by item_key limit 1",
-            now=CURRENT,
-        )[0]
-        unit, _, number = chosen["item_key"].partition("-")
-        touched = office.change_cases(
-            "update YX_WS_SL set SFSC = 'Y', ZHXGSJ = '2026-01-02 09:00:00.000000' where DWBM = :u and WSBH = :n",
-            u=unit,
-            n=number,
-        )
-        assert touched == 1
-        told = office.sync()
-        assert told.streams()["ucs/document"]["deleted"] == 1
-        (run,) = office.score()
-        assert run["mode"] == "incremental"
-        lines = office.facts(
-            "select points, run_from, run_to from ledger_entry where item_key = :k and person_key = :p",
-            k=chosen["item_key"],
-            p=chosen["person_key"],
-        )
-        assert {line["run_to"] for line in lines} == {run["run_id"]}
-        assert sum(line["points"] for line in lines) >= chosen["points"]
-        versions = office.facts(
-            "select deleted, recorded_to from fact_document where document_key = :k order by recorded_from",
-            k=chosen["item_key"],
-        )
-        assert [bool(version["deleted"]) for version in versions] == [False, True]
-        assert versions[-1]["recorded_to"] == OPEN
-        explained = office.run("explain", chosen["person_key"], "--case", chosen["case_no"], "--json").out
-        assert chosen["item_key"] not in explained
+    office = synced_office
+    office.score()
+    chosen = office.facts(
+        "select item_key, person_key, points, case_no from ledger_entry"
+        " where item_kind = 'document' and points > 0 and run_to = :now order by item_key limit 1",
+        now=CURRENT,
+    )[0]
+    unit, _, number = chosen["item_key"].partition("-")
+    touched = office.change_cases(
+        "update YX_WS_SL set SFSC = 'Y', ZHXGSJ = '2026-01-02 09:00:00.000000' where DWBM = :u and WSBH = :n",
+        u=unit,
+        n=number,
+    )
+    assert touched == 1
+    told = office.sync()
+    assert told.streams()["ucs/document"]["deleted"] == 1
+    (run,) = office.score()
+    assert run["mode"] == "incremental"
+    lines = office.facts(
+        "select points, run_from, run_to from ledger_entry where item_key = :k and person_key = :p",
+        k=chosen["item_key"],
+        p=chosen["person_key"],
+    )
+    assert {line["run_to"] for line in lines} == {run["run_id"]}
+    assert sum(line["points"] for line in lines) >= chosen["points"]
+    versions = office.facts(
+        "select deleted, recorded_to from fact_document where document_key = :k order by recorded_from",
+        k=chosen["item_key"],
+    )
+    assert [bool(version["deleted"]) for version in versions] == [False, True]
+    assert versions[-1]["recorded_to"] == OPEN
+    explained = office.run("explain", chosen["person_key"], "--case", chosen["case_no"], "--json").out
+    assert chosen["item_key"] not in explained
 
 
 def test_the_counts_that_are_printed_say_what_was_done(story):

@@ -9,13 +9,14 @@ import logging
 import re
 import sys
 from collections.abc import Mapping
-from typing import Any, TextIO, cast
+from typing import TYPE_CHECKING, Any, TextIO, cast
 from urllib.parse import quote, quote_plus
 
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
-from jianheng.contract import Log
+if TYPE_CHECKING:
+    from jianheng.contract import Log
 
 MASK = "***"
 SHORT = 4
@@ -150,7 +151,7 @@ def configure_logs(
     root.setLevel(max(level, logging.WARNING))
 
 
-def get_log(name: str, **fields: Any) -> Log:
+def get_log(name: str, **fields: Any) -> "Log":
     """Return a logger that carries its name and the given fields on every line."""
     if not structlog.is_configured():  # used as a library: structlog's own default writes to stdout
         configure_logs()

@@ -8,18 +8,15 @@ from collections.abc import Sequence
 from typing import TextIO
 
 import click
-from sqlalchemy.exc import SQLAlchemyError
 
 from jianheng.cli.app import build
 from jianheng.cli.exit_codes import ExitCode
 from jianheng.cli.output import print_line, print_problems
 from jianheng.cli.session import Session
-from jianheng.cli.usage import usage_problem
 from jianheng.cli.wording import pick_language
 from jianheng.errors import JianhengError, StopError, problem
 from jianheng.logs import get_log
 from jianheng.messages import LANGUAGES, set_language, text
-from jianheng.store.engine import store_error
 
 __all__ = ["ExitCode", "main"]
 
@@ -64,13 +61,15 @@ def _tell(error: Exception, *, as_json: bool) -> int:
         click.echo(error.ctx.get_help() if error.ctx is not None else "")
         return ExitCode.OK
     if isinstance(error, click.ClickException):
+        from jianheng.cli.usage import usage_problem
+
         error = usage_problem(error)
-    elif isinstance(error, SQLAlchemyError):
-        error = store_error(error, "jianheng")
     elif isinstance(error, OSError):  # a full disk or a closed stream under what we print
         file = f" ({error.filename})" if error.filename else ""
         error = StopError("cli-output-failed", told=f"{error.strerror or type(error).__name__}{file}")
         as_json = False
+    elif not isinstance(error, JianhengError):
+        error = _of_store(error)
     if isinstance(error, JianhengError):
         print_problems(error.problems, as_json=as_json)
         return error.exit_code
@@ -78,6 +77,17 @@ def _tell(error: Exception, *, as_json: bool) -> int:
     get_log("jianheng.cli").debug("internal error", reference=reference, exc_info=error)
     print_problems([problem("internal-error", reference=reference)], as_json=as_json)
     return ExitCode.UNEXPECTED
+
+
+def _of_store(error: Exception) -> Exception:
+    """Return what to tell of an error of the store; any other as it is."""
+    from sqlalchemy.exc import SQLAlchemyError  # most commands that fail never touched a database
+
+    if not isinstance(error, SQLAlchemyError):
+        return error
+    from jianheng.store.engine import store_error
+
+    return store_error(error, "jianheng")
 
 
 def _never_fail_on(stream: TextIO) -> None:

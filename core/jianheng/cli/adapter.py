@@ -10,8 +10,9 @@ from typing import Any, Protocol, runtime_checkable
 import click
 
 from jianheng.cli.exit_codes import ExitCode
+from jianheng.cli.opening import OpenSource, open_source
 from jianheng.cli.output import print_json, print_line, print_problems, problem_json
-from jianheng.cli.session import OpenSource, Session, open_source, pass_session
+from jianheng.cli.session import Session, pass_session
 from jianheng.contract import Batch, Row, Stream
 from jianheng.errors import JianhengError, Problem, StopError, problem
 from jianheng.facts.columns import check

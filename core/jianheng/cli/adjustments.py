@@ -8,8 +8,9 @@ import click
 import sqlalchemy as sa
 
 from jianheng.cli.output import print_json, print_line, print_table
-from jianheng.cli.services import policy_of, store_of
+from jianheng.cli.services import policy_of
 from jianheng.cli.session import Session, pass_session
+from jianheng.cli.storage import store_of
 from jianheng.errors import JianhengError, StopError
 from jianheng.messages import text
 from jianheng.scoring.closing.adjustments import Adjustment, Adjustments, Moved, adjustments_of

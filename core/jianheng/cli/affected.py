@@ -2,12 +2,14 @@
 
 import re
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
-from jianheng.cli.services import policy_of
 from jianheng.cli.session import Session
 from jianheng.errors import JianhengError
 from jianheng.messages import some_of, text
-from jianheng.scoring.law.policy import Policy
+
+if TYPE_CHECKING:
+    from jianheng.scoring.law.policy import Policy
 
 _DERIVED: Mapping[str, tuple[str, ...]] = {
     "case_outcome": ("result_code", "result_codes"),
@@ -23,6 +25,8 @@ _NAME = re.compile(r"[a-z_][a-z0-9_]*")
 
 def affected_by(session: Session, entity: str, column: str) -> str:
     """Return which measures and rules of the office's policy read a column, in words; empty where none does."""
+    from jianheng.cli.services import policy_of  # a sync needs no law unless a source has changed its form
+
     try:
         policy = policy_of(session)
     except JianhengError:  # doctor and scoring tell what is wrong with it
@@ -35,7 +39,7 @@ def affected_by(session: Session, entity: str, column: str) -> str:
     return text("sync-affected-law", names=some_of([*labels, *others], 8), rules=rules)
 
 
-def readers(policy: Policy, entity: str, column: str) -> tuple[list[str], list[str]]:
+def readers(policy: "Policy", entity: str, column: str) -> tuple[list[str], list[str]]:
     """Return the measures that read a column of an entity, and what else of the policy does, by label."""
     measures = [
         name

@@ -52,6 +52,16 @@ class Commands(click.Group):
         """Return the command names in the order one needs them."""
         return list(COMMANDS)
 
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        """List the commands by their texts alone: importing each to ask it takes longer than most commands."""
+        room = formatter.width - 6 - max(map(len, COMMANDS))
+        rows = [
+            (name, click.Command(name, help=text(f"cli-help-{name}")).get_short_help_str(room))
+            for name in COMMANDS
+        ]
+        with formatter.section("Commands"):
+            formatter.write_dl(rows)
+
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Return a command, made when it is first asked for."""
         if cmd_name in COMMANDS and cmd_name not in self.commands:

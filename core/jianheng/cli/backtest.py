@@ -6,8 +6,9 @@ import click
 
 from jianheng.cli.compare import Contender, contender, corrections_in, in_force, print_block, snapshot_of
 from jianheng.cli.output import print_json, print_line
-from jianheng.cli.services import office_of, store_of
+from jianheng.cli.services import office_of
 from jianheng.cli.session import Session, pass_session
+from jianheng.cli.storage import store_of
 from jianheng.messages import text
 from jianheng.publish.backtest_blocks import backtest_json, sheets, totals
 from jianheng.publish.comparison_blocks import left_out_text

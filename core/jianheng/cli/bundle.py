@@ -11,8 +11,9 @@ from rich.progress import TaskID
 
 from jianheng.cli.login import login
 from jianheng.cli.output import print_json, print_line, print_table, unwritable, write_secret
-from jianheng.cli.services import last_period_of, policy_of, store_of
+from jianheng.cli.services import last_period_of, policy_of
 from jianheng.cli.session import Session, pass_session
+from jianheng.cli.storage import store_of
 from jianheng.config import resolve_secrets
 from jianheng.errors import StopError
 from jianheng.facts.time import SHANGHAI

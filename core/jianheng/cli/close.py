@@ -9,8 +9,9 @@ import click
 from jianheng.cli.adjustments import closed_of, connected
 from jianheng.cli.login import login
 from jianheng.cli.output import check_place, print_json, print_line, print_table, write_whole
-from jianheng.cli.services import last_period_of, office_of, policy_of, store_of
+from jianheng.cli.services import last_period_of, office_of, policy_of
 from jianheng.cli.session import Session, pass_session
+from jianheng.cli.storage import store_of
 from jianheng.cli.usage import parameter_name
 from jianheng.errors import StopError
 from jianheng.facts.time import SHANGHAI

@@ -7,8 +7,9 @@ from pathlib import Path
 import click
 
 from jianheng.cli.output import check_place, print_json, print_line, print_table, write_whole
-from jianheng.cli.services import office_of, policy_asked, policy_of, store_of
+from jianheng.cli.services import office_of, policy_asked, policy_of
 from jianheng.cli.session import Session, pass_session
+from jianheng.cli.storage import store_of
 from jianheng.errors import StopError
 from jianheng.facts.time import wall_time
 from jianheng.messages import speaking, text

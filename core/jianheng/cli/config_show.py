@@ -38,7 +38,7 @@ def command() -> click.Command:
         ]
         print_table(columns, rows, title=str(deployment.file))
 
-    group = click.Group("config", help=text("cli-help-config-group"))
+    group = click.Group("config", help=text("cli-help-config"))
     group.add_command(show)
     return group
 

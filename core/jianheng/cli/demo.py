@@ -22,8 +22,8 @@ from jianheng.cli.explain import explanation
 from jianheng.cli.explain_tree import print_tree
 from jianheng.cli.init import Answers, deployment_text, write_deployment
 from jianheng.cli.output import print_json, print_line
-from jianheng.cli.services import store_of
 from jianheng.cli.session import Session, pass_session
+from jianheng.cli.storage import store_of
 from jianheng.config import FILE_NAME, load_deployment
 from jianheng.errors import StopError
 from jianheng.messages import text

@@ -15,10 +15,12 @@ import click
 
 from jianheng.boundary import Boundary
 from jianheng.cli.exit_codes import ExitCode
+from jianheng.cli.opening import OpenSource, OpenTarget, open_source, open_target
 from jianheng.cli.output import print_json, print_line, problem_json
 from jianheng.cli.schedule_check import check_schedule
-from jianheng.cli.services import check_policy, check_quarantine, check_store
-from jianheng.cli.session import OpenSource, OpenTarget, Session, open_source, open_target, pass_session
+from jianheng.cli.services import check_policy
+from jianheng.cli.session import Session, pass_session
+from jianheng.cli.storage import check_quarantine, check_store
 from jianheng.config import Deployment, resolve_secrets, secret_references
 from jianheng.config.pseudonym import KEY_FILE, pseudonym_key
 from jianheng.contract import Finding, Secret, Source, Target

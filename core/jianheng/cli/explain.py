@@ -8,12 +8,12 @@ import click
 
 from jianheng.cli.explain_tree import SHOWN_PER_RULE, print_tree
 from jianheng.cli.output import check_place, print_json, print_line, write_whole
-from jianheng.cli.services import laws_of, office_of, store_of
+from jianheng.cli.services import laws_of, office_of
 from jianheng.cli.session import Session, pass_session
+from jianheng.cli.storage import store_of
 from jianheng.messages import speaking, text
 from jianheng.scoring.explanation.asked import Asked
 from jianheng.scoring.explanation.explain import explain
-from jianheng.scoring.explanation.page import page
 
 
 def command() -> click.Command:
@@ -66,6 +66,8 @@ def _write(
     session: Session, file: Path, person: str, period: str | None, asked: Mapping[str, str | None]
 ) -> None:
     """Write the explanation as a page, which is Chinese whatever the terminal speaks."""
+    from jianheng.scoring.explanation.page import page
+
     check_place(file)
     with speaking("zh"):
         told = page(explanation(session, person, period, **asked))

@@ -7,8 +7,8 @@ from typing import Any
 import click
 
 from jianheng.cli.output import print_json, print_line
-from jianheng.cli.services import store_of
 from jianheng.cli.session import Session, pass_session
+from jianheng.cli.storage import store_of
 from jianheng.config.faults import likely
 from jianheng.errors import StopError
 from jianheng.facts.entities import ENTITIES

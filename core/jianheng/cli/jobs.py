@@ -2,86 +2,25 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 
 from jianheng.cli.publish import publish_all
 from jianheng.cli.score import score_all
-from jianheng.cli.session import Session
+from jianheng.cli.session import Session, silent
 from jianheng.cli.sync import sync_all
 from jianheng.config.schedule import Job
-from jianheng.errors import FaultsError, JianhengError, Problem, Recovery, StopError
-from jianheng.messages import text
-from jianheng.rules.workdays import WorkCalendar, read_calendar
-from jianheng.schedule.timetable import Plan, begins_at, next_slot, plans
-from jianheng.schedule.turn import moment_of, us_of
+from jianheng.errors import JianhengError, Problem, Recovery
 from jianheng.schedule.work import Outcome, Work, asked_wait
-from jianheng.store.engine import now_us
 from jianheng.sync.counts import SourceReport
 
 WORST: tuple[Recovery, ...] = ("retry", "stop", "ask", "quarantine")
 """What counts where several things went wrong: as long as one may recover by itself, the job is tried again."""
 
 
-def plans_of(session: Session) -> tuple[Plan, ...]:
-    """Return the jobs of the deployment with their timetables.
-
-    Raises:
-        StopError: there are none, or the working calendar is not installed.
-        FaultsError: what is wrong with the calendar.
-    """
-    schedule = session.deployment.schedule
-    if not schedule.jobs:
-        raise StopError("schedule-no-jobs", file=str(session.deployment.file))
-    needed = any(job.workdays is not None for job in schedule.jobs.values())
-    return plans(schedule, calendar_of(session) if needed else None)
-
-
-def calendar_of(session: Session) -> WorkCalendar:
-    """Return the working calendar that the deployment's jobs go by.
-
-    Raises:
-        StopError: it is not installed.
-        FaultsError: what is wrong with it.
-    """
-    name = session.deployment.schedule.calendar
-    files = session.registry.calendar_files()
-    if name not in files:
-        raise StopError("schedule-no-calendar", name=name, known="、".join(sorted(files)) or "—")
-    found = read_calendar(files[name].read_text(encoding="utf-8"), f"{name}.toml", name)
-    if not isinstance(found, WorkCalendar):
-        raise FaultsError(found)
-    return found
-
-
-def coming(plan: Plan, office: str, count: int) -> list[int]:
-    """Return when a job begins next, in microseconds since 1970; nothing for one that follows another."""
-    found: list[int] = []
-    slot = next_slot(plan, moment_of(now_us()))
-    while slot is not None and len(found) < count:
-        found.append(us_of(begins_at(plan, office, slot)))
-        slot = next_slot(plan, slot)
-    return found
-
-
-def when(plan: Plan) -> str:
-    """Return when a job runs, in words."""
-    job = plan.job
-    whens = {"every": job.every, "cron": job.cron, "workdays": job.workdays, "after": job.after}
-    kind, value = next((kind, value) for kind, value in whens.items() if value is not None)
-    return text(f"cli-when-{kind}", value=value)
-
-
 def works_of(session: Session) -> dict[str, Work]:
     """Return what each job of the deployment does."""
     quiet = silent(session)
     return {name: _work(quiet, job) for name, job in session.deployment.schedule.jobs.items()}
-
-
-def silent(session: Session) -> Session:
-    """Return a session of the same deployment that shows no progress."""
-    found = Session(session.environ)
-    found.flags = replace(session.flags, quiet=True, json=False)
-    return found
 
 
 def _work(session: Session, job: Job) -> Work:

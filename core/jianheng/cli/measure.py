@@ -7,8 +7,9 @@ from typing import Any
 import click
 
 from jianheng.cli.output import print_json, print_line, print_table
-from jianheng.cli.services import bare_store_of, last_period_of, office_of, policy_asked, policy_of, store_of
+from jianheng.cli.services import last_period_of, office_of, policy_asked, policy_of
 from jianheng.cli.session import Session, pass_session
+from jianheng.cli.storage import bare_store_of, store_of
 from jianheng.errors import FaultsError
 from jianheng.messages import text
 from jianheng.rules.measure import Measure

@@ -5,10 +5,12 @@ from dataclasses import asdict
 import click
 import sqlalchemy as sa
 
+from jianheng.cli.opening import plugin_of_target
 from jianheng.cli.output import print_json, print_line, print_problems, problem_json
-from jianheng.cli.publish import target_opener
-from jianheng.cli.services import periods_of, policy_of, store_of
-from jianheng.cli.session import Session, learn_words, pass_session, plugin_of_target
+from jianheng.cli.sending import target_opener
+from jianheng.cli.services import periods_of, policy_of
+from jianheng.cli.session import Session, learn_words, pass_session
+from jianheng.cli.storage import store_of
 from jianheng.errors import JianhengError, StopError
 from jianheng.messages import Message, text
 from jianheng.publish.outbox import SendReport, send_due

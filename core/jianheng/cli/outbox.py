@@ -6,9 +6,9 @@ import click
 
 from jianheng.cli.login import login
 from jianheng.cli.output import print_json, print_line, print_problems, print_table, problem_json
-from jianheng.cli.publish import target_opener
-from jianheng.cli.services import store_of
+from jianheng.cli.sending import target_opener
 from jianheng.cli.session import Session, learn_words, pass_session
+from jianheng.cli.storage import store_of
 from jianheng.errors import StopError
 from jianheng.messages import text
 from jianheng.publish import outbox_entries as kept

@@ -1,19 +1,23 @@
 """``jianheng publish``: hand finished results to every target that takes them."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import click
 import sqlalchemy as sa
 
+from jianheng.cli.opening import plugin_of_target
 from jianheng.cli.output import print_json, print_line, print_problems, problem_json
-from jianheng.cli.services import laws_of, office_of, policy_of, store_of
-from jianheng.cli.session import Session, open_target, pass_session, plugin_of_target
+from jianheng.cli.sending import target_opener
+from jianheng.cli.services import laws_of, office_of, policy_of
+from jianheng.cli.session import Session, pass_session
+from jianheng.cli.storage import store_of
 from jianheng.contract import Publication, Receipt
 from jianheng.errors import JianhengError, RetryError
 from jianheng.messages import text
 from jianheng.publish.enqueue import Offer, Queued, queue
-from jianheng.publish.outbox import Delivery, OpenedTarget, SendReport, send_due
-from jianheng.publish.publication import Office, archive_due, scores
+from jianheng.publish.office import Office
+from jianheng.publish.outbox import Delivery, SendReport, send_due
+from jianheng.publish.publication import archive_due, scores
 from jianheng.scoring.law.period import Period
 from jianheng.scoring.law.policy import Policy
 from jianheng.store.engine import now_us
@@ -77,20 +81,6 @@ def publish_all(
         if each.state == "overtaken"
     ]
     return _in_order(queued, report), failed + [each.error for each in report.failures]
-
-
-def target_opener(session: Session) -> Callable[[str], OpenedTarget]:
-    """Return what opens a target of the deployment for the outbox; every call of it stays within its boundary."""
-
-    def opened(name: str) -> OpenedTarget:
-        found = open_target(session, name)
-
-        def write(publication: Publication) -> Receipt:
-            return found.boundary.call("write", found.target.write, publication, returns=Receipt)
-
-        return OpenedTarget(write, found.boundary.timeout_s, found.boundary.close)
-
-    return opened
 
 
 def _make(

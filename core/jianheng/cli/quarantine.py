@@ -12,8 +12,8 @@ import sqlalchemy as sa
 from jianheng.cli.exit_codes import ExitCode
 from jianheng.cli.login import login
 from jianheng.cli.output import check_place, print_json, print_line, problem_json, write_whole
-from jianheng.cli.services import keyring_of, sealed_store_of
 from jianheng.cli.session import Session, pass_session
+from jianheng.cli.storage import keyring_of, sealed_store_of
 from jianheng.errors import StopError
 from jianheng.facts.time import wall_time
 from jianheng.messages import text

@@ -6,9 +6,10 @@ import click
 import sqlalchemy as sa
 
 from jianheng.cli.exit_codes import ExitCode
+from jianheng.cli.opening import OpenSource, open_source
 from jianheng.cli.output import print_json, print_line, print_problems, print_table, problem_json
-from jianheng.cli.services import store_of
-from jianheng.cli.session import OpenSource, Session, open_source, pass_session
+from jianheng.cli.session import Session, pass_session
+from jianheng.cli.storage import store_of
 from jianheng.contract import Countable, LiveCount, Stream
 from jianheng.errors import JianhengError, Problem
 from jianheng.messages import text

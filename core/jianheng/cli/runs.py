@@ -7,8 +7,8 @@ from typing import Any
 import click
 
 from jianheng.cli.output import print_json, print_table
-from jianheng.cli.services import store_of
 from jianheng.cli.session import Session, pass_session
+from jianheng.cli.storage import store_of
 from jianheng.messages import codes, text
 from jianheng.schedule import slots
 from jianheng.schedule.run_history import Run, read_runs

@@ -13,15 +13,15 @@ from types import FrameType
 from typing import Any
 
 import click
-import sqlalchemy as sa
 
 from jianheng.cli.exit_codes import ExitCode
-from jianheng.cli.jobs import coming, plans_of, silent, when, works_of
 from jianheng.cli.notices import send_notices, takers, watched_of
 from jianheng.cli.output import print_json, print_line, print_problems, print_table, problem_json
 from jianheng.cli.runs import counts_told
-from jianheng.cli.services import store_of
-from jianheng.cli.session import Session, pass_session
+from jianheng.cli.session import Session, pass_session, silent
+from jianheng.cli.status import status_of
+from jianheng.cli.storage import store_of
+from jianheng.cli.timetables import coming, plans_of, when
 from jianheng.config.faults import likely
 from jianheng.errors import StopError
 from jianheng.logs import configure_logs
@@ -32,7 +32,6 @@ from jianheng.schedule.incidents import Watched
 from jianheng.schedule.listening import listen
 from jianheng.schedule.metrics import Metrics
 from jianheng.schedule.scheduler import Scheduler
-from jianheng.schedule.status import Status, read_status
 from jianheng.schedule.timetable import Plan
 from jianheng.schedule.work import Outcome, attempt
 from jianheng.store.engine import told_time
@@ -57,20 +56,13 @@ def terms_of(session: Session) -> Terms:
     return Terms(session.deployment.office.code, me(), settings.lease_s, settings.late_s)
 
 
-def status_of(session: Session, store: sa.Engine) -> Status:
-    """Return how the deployment's office stands."""
-    deployment = session.deployment
-    with store.connect() as connection:
-        return read_status(
-            connection, deployment.office.code, tuple(deployment.sources), tuple(deployment.schedule.jobs)
-        )
-
-
 def _start() -> click.Command:
     @click.command("start", help=text("cli-help-schedule-start"))
     @click.option("--listen", "address", metavar="HOST:PORT", help=text("cli-help-schedule-listen"))
     @pass_session
     def start(session: Session, address: str | None) -> int:
+        from jianheng.cli.jobs import works_of  # whatever a job may need is loaded before the first begins
+
         plans, works = plans_of(session), works_of(session)
         level = logging.DEBUG if session.flags.verbose else logging.INFO
         configure_logs(
@@ -140,6 +132,8 @@ def _run() -> click.Command:
     @click.argument("job", metavar=text("cli-column-job"))
     @pass_session
     def run(session: Session, job: str) -> int:
+        from jianheng.cli.jobs import works_of
+
         plan = next((each for each in plans_of(session) if each.name == job), None)
         if plan is None:
             near = likely(job, session.deployment.schedule.jobs)

@@ -6,9 +6,10 @@ from contextlib import suppress
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from jianheng.cli.jobs import calendar_of, coming, plans_of, when
-from jianheng.cli.services import bare_store_of
-from jianheng.cli.session import Session, plugin_of_target
+from jianheng.cli.opening import plugin_of_target
+from jianheng.cli.session import Session
+from jianheng.cli.storage import bare_store_of
+from jianheng.cli.timetables import calendar_of, coming, plans_of, when
 from jianheng.config.schedule import Job
 from jianheng.contract import Finding
 from jianheng.errors import JianhengError, problem

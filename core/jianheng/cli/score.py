@@ -5,8 +5,9 @@ from collections.abc import Sequence
 import click
 
 from jianheng.cli.output import print_json, print_line
-from jianheng.cli.services import office_of, periods_of, policy_of, store_of
+from jianheng.cli.services import office_of, periods_of, policy_of
 from jianheng.cli.session import Session, pass_session
+from jianheng.cli.storage import store_of
 from jianheng.messages import text
 from jianheng.scoring.law.points import shown
 from jianheng.scoring.records.scope import Subject

@@ -11,8 +11,8 @@ import sqlalchemy as sa
 
 from jianheng.cli.login import login
 from jianheng.cli.output import check_place, print_json, print_line, print_table
-from jianheng.cli.services import store_of
 from jianheng.cli.session import Session, pass_session
+from jianheng.cli.storage import store_of
 from jianheng.config.faults import likely
 from jianheng.errors import StopError
 from jianheng.messages import text

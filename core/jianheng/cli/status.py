@@ -4,14 +4,14 @@ from collections.abc import Sequence
 from dataclasses import asdict
 
 import click
+import sqlalchemy as sa
 
 from jianheng.cli.output import print_json, print_line, print_table
 from jianheng.cli.runs import run_word
-from jianheng.cli.schedule import status_of
-from jianheng.cli.services import store_of
 from jianheng.cli.session import Session, pass_session
+from jianheng.cli.storage import store_of
 from jianheng.messages import text
-from jianheng.schedule.status import Status
+from jianheng.schedule.status import Status, read_status
 from jianheng.store.engine import told_time
 
 SECOND_US = 1_000_000
@@ -32,6 +32,15 @@ def command() -> click.Command:
         _print(found)
 
     return status
+
+
+def status_of(session: Session, store: sa.Engine) -> Status:
+    """Return how the deployment's office stands."""
+    deployment = session.deployment
+    with store.connect() as connection:
+        return read_status(
+            connection, deployment.office.code, tuple(deployment.sources), tuple(deployment.schedule.jobs)
+        )
 
 
 def _print(found: Status) -> None:

@@ -3,8 +3,8 @@
 import click
 
 from jianheng.cli.output import print_json, print_line
-from jianheng.cli.services import bare_store_of
 from jianheng.cli.session import Session, pass_session
+from jianheng.cli.storage import bare_store_of
 from jianheng.messages import text
 from jianheng.store.engine import upgrade
 

@@ -12,9 +12,10 @@ from rich.progress import Progress, TaskID
 
 from jianheng.cli.affected import affected_by
 from jianheng.cli.exit_codes import ExitCode
+from jianheng.cli.opening import OpenSource, open_source
 from jianheng.cli.output import print_json, print_line, print_problems, print_table, problem_json
-from jianheng.cli.services import sealed_store_of
-from jianheng.cli.session import OpenSource, Session, open_source, pass_session
+from jianheng.cli.session import Session, pass_session
+from jianheng.cli.storage import sealed_store_of
 from jianheng.config.schedule import seconds_of
 from jianheng.contract import Batch, Keyed, Ranged, Stream
 from jianheng.errors import JianhengError, Problem, Recovery, StopError

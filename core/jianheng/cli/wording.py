@@ -68,7 +68,7 @@ def dress(command: click.Command) -> click.Command:
 def _shared_options() -> list[click.Parameter]:
     """Every command takes these, before or after its name; all write into the one session."""
     return [
-        _option(["--config"], "config", lambda value: {"config": Path(value)}, metavar="PATH"),
+        _option(["--config"], "config-option", lambda value: {"config": Path(value)}, metavar="PATH"),
         _option(["--json"], "json", lambda _: {"json": True}, is_flag=True),
         _option(["--verbose", "-v"], "verbose", lambda _: {"verbose": True}, is_flag=True),
         _option(["--quiet", "-q"], "quiet", lambda _: {"quiet": True}, is_flag=True),

@@ -18,6 +18,7 @@ MAX_BYTES = 1_000_000
 MAX_DEPTH = 16
 DEFAULT = "default"
 
+_TABLE = re.compile(rb"^[ \t]*\[", re.MULTILINE)
 _PLACE = re.compile(r"\s*\(at (?:line (\d+), column (\d+)|end of document)\)\s*$")
 
 
@@ -52,6 +53,35 @@ def read_toml(file: Path) -> dict[str, Any]:
     Raises:
         StopError: the file is absent, no file, unreadable, too large, not UTF-8 or not TOML.
     """
+    raw = _read(file)
+    try:
+        return _parsed(raw)
+    except UnicodeDecodeError as error:
+        line = raw[: error.start].count(b"\n") + 1
+        raise StopError("config-not-utf8", file=str(file), line=line) from None
+    except tomllib.TOMLDecodeError as error:
+        raise _syntax_error(str(file), str(error), raw) from None
+    except (RecursionError, ArithmeticError, ValueError) as error:
+        raise StopError("config-syntax", file=str(file), line="?", detail=type(error).__name__) from None
+
+
+def read_head(file: Path) -> dict[str, Any]:
+    """Return what stands above the first table of a TOML document; all of it where that cannot be read alone.
+
+    Raises:
+        StopError: as :func:`read_toml`, of what was read.
+    """
+    try:
+        return _parsed(_TABLE.split(_read(file), maxsplit=1)[0])
+    except (
+        RecursionError,
+        ArithmeticError,
+        ValueError,
+    ):  # what looks like a table stands within a value, or something is wrong
+        return read_toml(file)
+
+
+def _read(file: Path) -> bytes:
     shown = str(file)
     try:
         status, raw = read_small(file, MAX_BYTES)
@@ -63,15 +93,11 @@ def read_toml(file: Path) -> dict[str, Any]:
         raise StopError("config-too-large", file=shown, size=status.st_size, limit=MAX_BYTES)
     if raw is None:
         raise StopError("config-not-a-file", file=shown)
-    try:
-        return tomllib.loads(raw.decode("utf-8-sig"), parse_float=Decimal)
-    except UnicodeDecodeError as error:
-        line = raw[: error.start].count(b"\n") + 1
-        raise StopError("config-not-utf8", file=shown, line=line) from None
-    except tomllib.TOMLDecodeError as error:
-        raise _syntax_error(shown, str(error), raw) from None
-    except (RecursionError, ArithmeticError, ValueError) as error:
-        raise StopError("config-syntax", file=shown, line="?", detail=type(error).__name__) from None
+    return raw
+
+
+def _parsed(raw: bytes) -> dict[str, Any]:
+    return tomllib.loads(raw.decode("utf-8-sig"), parse_float=Decimal)
 
 
 def _reason(error: OSError | ValueError) -> str:

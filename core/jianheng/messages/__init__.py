@@ -5,6 +5,7 @@ The texts are data. Each ``*.toml`` beside this file holds one area; an adapter 
 why it matters, what to do); a label is one line per language.
 """
 
+import re
 import string
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
@@ -18,6 +19,9 @@ from typing import Any, Literal, cast
 Language = Literal["zh", "en"]
 LANGUAGES: tuple[Language, ...] = ("zh", "en")
 PARTS = ("what", "where", "why", "do")
+
+_HEADER = re.compile(r"^\[([\w-]+)\]", re.MULTILINE)
+"""Where a code's texts begin in core's own files: each stands under a header of its own."""
 
 _language: ContextVar[Language] = ContextVar("jianheng_language", default="zh")
 _added: dict[str, Mapping[str, object]] = {}
@@ -70,14 +74,20 @@ def speaking(value: Language) -> Iterator[None]:
 
 
 @cache
-def _shipped() -> Mapping[str, Mapping[str, object]]:
-    texts: dict[str, Mapping[str, object]] = {}
+def _shipped() -> Mapping[str, Path]:
+    """Return the file in which each code of core stands: few commands need the texts of more than a few files."""
+    places: dict[str, Path] = {}
     for file in sorted(Path(__file__).parent.glob("*.toml")):
-        for code, entry in tomllib.loads(file.read_text(encoding="utf-8")).items():
-            if code in texts:
+        for code in _HEADER.findall(file.read_text(encoding="utf-8")):
+            if code in places:
                 raise ValueError(f"{file.name}: {code} is declared twice")
-            texts[code] = entry
-    return texts
+            places[code] = file
+    return places
+
+
+@cache
+def _texts(file: Path) -> Mapping[str, Mapping[str, object]]:
+    return tomllib.loads(file.read_text(encoding="utf-8"))
 
 
 def add_texts(file: Path) -> None:
@@ -93,7 +103,8 @@ def codes() -> tuple[str, ...]:
 
 def entry(code: str) -> Mapping[str, object]:
     """Return the raw entry of a code: ``{"zh": ..., "en": ...}``; KeyError when nobody declared it."""
-    return _shipped().get(code) or _added[code]
+    file = _shipped().get(code)
+    return _added[code] if file is None else _texts(file)[code]
 
 
 class _Forgiving(string.Formatter):

@@ -3,7 +3,6 @@
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
@@ -21,6 +20,7 @@ from jianheng.contract import (
 from jianheng.facts.entities import ENTITIES
 from jianheng.facts.time import SHANGHAI
 from jianheng.messages import text
+from jianheng.publish.office import Office
 from jianheng.scoring.explanation.explain import law_behind
 from jianheng.scoring.explanation.words import (
     grade_name,
@@ -42,16 +42,6 @@ from jianheng.scoring.records.scope import read_facts
 from jianheng.store import fact_versions
 from jianheng.store.engine import moment, now_us
 from jianheng.sync import quarantine
-
-
-@dataclass(frozen=True, slots=True)
-class Office:
-    """The office as a publication names it, and the order in which its sources are believed."""
-
-    code: str
-    name: str
-    units: tuple[str, ...]
-    source_order: tuple[str, ...]
 
 
 def scores(store: sa.Engine, office: Office, policy: Policy, period: Period) -> tuple[int, Publication]:

@@ -8,14 +8,19 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from importlib.metadata import Distribution, EntryPoint, distributions
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from jianheng.errors import Problem, StopError, problem
 from jianheng.registry.manifest import Manifest, find_manifest, read_manifest
-from jianheng.trust.installed import Installed, find_installed
 from jianheng.trust.rules import Trust
+
+if TYPE_CHECKING:
+    from jianheng.trust.installed import Installed
 
 GROUP = "jianheng"
 OURS = "jianheng"
+
+_FIELD = re.compile(r"^(Name|Version):[ \t]*(\S+)", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +33,7 @@ class Claim:
     file: Path | None = None
     manifest: Manifest | None = None
     reason: Problem | None = None
-    bundle: Installed | None = None
+    bundle: "Installed | None" = None
 
     @property
     def ours(self) -> bool:
@@ -70,6 +75,10 @@ def _beside() -> Iterator[Claim]:
 
 def _bundled(trust: Trust) -> Iterator[Claim]:
     """Yield the claims of installed bundles: what they bring stands in what was signed."""
+    if trust.folder is None or not trust.folder.is_dir():
+        return  # most deployments have none, and need nothing that checks signatures
+    from jianheng.trust.installed import find_installed
+
     for each in find_installed(trust):
         if each.sealed is None:
             name = each.folder.name
@@ -83,10 +92,13 @@ def _bundled(trust: Trust) -> Iterator[Claim]:
 
 def _identity(found: Distribution) -> tuple[str, str]:
     try:
-        told = found.metadata  # read from its file at each access
-        return normal(told["Name"] or ""), told["Version"] or "—"
+        # Below its head stands the page by which it presents itself: to parse that too, of everything that is
+        # installed, would take longer than all else that is done to find plugins.
+        head = (found.read_text("METADATA") or found.read_text("PKG-INFO") or "").partition("\n\n")[0]
     except Exception:  # noqa: BLE001  # leftovers of an interrupted installation
         return "", ""
+    told = dict(_FIELD.findall(head))
+    return normal(told.get("Name", "")), told.get("Version", "—")
 
 
 def _read(claim: Claim) -> Claim:

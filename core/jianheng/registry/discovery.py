@@ -6,12 +6,13 @@ which distributions happen to be found never decides anything.
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from jianheng.boundary import Boundary
 from jianheng.config.faults import likely
-from jianheng.config.layers import read_toml
+from jianheng.config.layers import read_head, read_toml
 from jianheng.contract import SUPPORTED_CONTRACTS, AdapterContext
 from jianheng.errors import Problem, StopError, problem
 from jianheng.isolation import host as isolation
@@ -22,8 +23,10 @@ from jianheng.registry.hooks import Registered, register
 from jianheng.registry.manifest import add_plugin_texts, unsupported_contract
 from jianheng.registry.plugin import Plugin, Signature
 from jianheng.registry.served import announced, unguarded
-from jianheng.trust.installed import Installed, check_files
 from jianheng.trust.rules import REFUSALS, Trust
+
+if TYPE_CHECKING:
+    from jianheng.trust.installed import Installed
 
 IMPORT_TIMEOUT_S = 20.0
 POLICY_FILE = "policy.toml"
@@ -39,14 +42,14 @@ def discover(
 ) -> tuple[Plugin, ...]:
     """Find, check and load all plugins; return every one, in use or set aside, by id.
 
-    Code of jianheng's own is imported here; that of others never is: it runs in processes of its own.
+    Only code of jianheng's own is ever imported here; that of others runs in processes of its own.
 
     Args:
         allow: distributions that may be loaded besides jianheng itself.
         disable: plugin ids that are switched off.
         timeout_s: limit of one import, and of one registration.
-        examine: import plugins of others once, in a child, so that what is wrong with them is known now;
-            otherwise only those whose policies or calendars are needed at once.
+        examine: import every plugin once, those of others in a child, and read its policies, so that what is wrong
+            with them is known now; otherwise only those are imported whose policies or calendars are needed at once.
         trust: whose signatures count, and where installed bundles are; no bundles and no rule when not given.
     """
     believed = trust or Trust()
@@ -110,11 +113,11 @@ def _load(claim: Claim, timeout_s: float, *, examine: bool) -> Plugin:
     if claim.manifest is None or claim.file is None:
         raise ValueError(claim.entry.name)
     try:
-        add_plugin_texts(claim.file)
-        given = _own(claim, timeout_s) if claim.ours else _of_others(claim, timeout_s, examine=examine)
+        add_plugin_texts(claim.file, check=examine or not claim.ours)
+        given = (_own if claim.ours else _of_others)(claim, timeout_s, examine=examine)
     except StopError as error:
         return _plugin(claim, error.problem)
-    folders, notices = _policies(claim.entry.name, given.folders)
+    folders, notices = _policies(claim.entry.name, given.folders, read=read_toml if examine else read_head)
     return replace(
         _plugin(claim, None),
         sources=given.sources,
@@ -130,10 +133,33 @@ def _load(claim: Claim, timeout_s: float, *, examine: bool) -> Plugin:
     )
 
 
-def _own(claim: Claim, timeout_s: float) -> Registered:
-    with Boundary(claim.entry.name, timeout_s, origin=claim.file.parent if claim.file else None) as boundary:
-        module = boundary.call("import", claim.entry.load)
-        return boundary.call("register", register, claim.manifest, module, returns=Registered)
+def _own(claim: Claim, timeout_s: float, *, examine: bool) -> Registered:
+    """Return what an adapter of ours gives; one that is not examined is imported when it is first opened."""
+    manifest, file = claim.manifest, claim.file
+    if manifest is None or file is None:
+        raise ValueError(claim.entry.name)
+    if examine or _is_needed_at_once(manifest.kind):
+        with Boundary(claim.entry.name, timeout_s, origin=file.parent) as boundary:
+            module = boundary.call("import", claim.entry.load)
+            return boundary.call("register", register, manifest, module, returns=Registered)
+
+    @cache
+    def given() -> Registered:
+        return register(manifest, claim.entry.load())
+
+    def factory(kind: Literal["source", "target"]) -> dict[str, Callable[..., Any]]:
+        if kind not in manifest.kind:
+            return {}
+        return {
+            manifest.id: lambda context: getattr(given(), f"{kind}s")[manifest.id](context)  # noqa: PLW0108  # not yet imported
+        }
+
+    return Registered(sources=factory("source"), targets=factory("target"))
+
+
+def _is_needed_at_once(kinds: Iterable[str]) -> bool:
+    """Whether what a plugin brings is asked for before anybody opens it."""
+    return not {"policies", "calendars"}.isdisjoint(kinds)
 
 
 def _of_others(claim: Claim, timeout_s: float, *, examine: bool) -> Registered:
@@ -149,9 +175,9 @@ def _of_others(claim: Claim, timeout_s: float, *, examine: bool) -> Registered:
         return {code.plugin: make if bundle is None else _unaltered(bundle, make)}
 
     found = Examined()
-    if examine or kinds & {"policies", "calendars"}:
+    if examine or _is_needed_at_once(kinds):
         if bundle is not None:
-            check_files(bundle)
+            bundle.check_files()
         found = isolation.examine(code, timeout_s=timeout_s)
     return Registered(
         sources=factory("source"),
@@ -178,22 +204,24 @@ def _code(claim: Claim) -> Code:
     )
 
 
-def _unaltered(bundle: Installed, make: Callable[..., Any]) -> Callable[..., Any]:
+def _unaltered(bundle: "Installed", make: Callable[..., Any]) -> Callable[..., Any]:
     """Return a factory that looks at every file of a bundle before anything of it runs."""
 
     def made(context: AdapterContext, limits: Limits | None = None) -> Any:
-        check_files(bundle)
+        bundle.check_files()
         return make(context, limits)
 
     return made
 
 
-def _policies(plugin: str, given: tuple[Path, ...]) -> tuple[Mapping[str, Path], tuple[Problem, ...]]:
+def _policies(
+    plugin: str, given: tuple[Path, ...], *, read: Callable[[Path], Mapping[str, Any]]
+) -> tuple[Mapping[str, Path], tuple[Problem, ...]]:
     folders: dict[str, Path] = {}
     notices: list[Problem] = []
     for folder in sorted(given):
         try:
-            name = read_toml(folder / POLICY_FILE).get("id", folder.name)
+            name = read(folder / POLICY_FILE).get("id", folder.name)
         except StopError as error:
             detail = error.problem.message().what
             notices.append(problem("plugin-policy-bad", plugin=plugin, folder=folder.name, detail=detail))

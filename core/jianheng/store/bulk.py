@@ -21,26 +21,13 @@ from sqlalchemy.schema import CreateTable
 from jianheng.errors import StopError
 from jianheng.facts.vectors import Vector, listed
 from jianheng.store import mariadb
+from jianheng.store.chunks import CHUNK
 from jianheng.store.copying import Cells, Same, copies, copy_columns
 
-CHUNK = 500
-"""Keys per ``IN`` list: well under every database's limit of bound values."""
 FEW = 20
 """Keys that are quicker bound one by one than as one value."""
 AT_ONCE = 50
 """Rows per statement of SQLite's: enough that its own work outweighs ours."""
-
-
-def chunks(values: Iterable[Any], size: int = CHUNK) -> Iterable[list[Any]]:
-    """Yield lists of at most ``size`` values."""
-    held: list[Any] = []
-    for value in values:
-        held.append(value)
-        if len(held) == size:
-            yield held
-            held = []
-    if held:
-        yield held
 
 
 def _sqlite_value(value: Any) -> Any:

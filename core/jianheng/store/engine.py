@@ -6,13 +6,9 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from importlib.resources import as_file, files
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
 from sqlalchemy.engine.interfaces import DBAPIConnection, DBAPICursor
 from sqlalchemy.exc import (
     ArgumentError,
@@ -30,7 +26,13 @@ from jianheng.facts.time import wall_time
 from jianheng.store import mariadb
 from jianheng.store.tables import METADATA
 
+if TYPE_CHECKING:
+    from alembic.config import Config
+
+REVISION = "0004"
+"""The revision of the tables that this version needs: that of the last migration."""
 _MIGRATIONS = "migrations"
+_VERSION = sa.table("alembic_version", sa.column("version_num", sa.String()))
 _WRITES = "jianheng_writes"
 _IN_THE_WAY = ("40001", "40P01")
 """PostgreSQL: could not serialise, deadlock."""
@@ -214,22 +216,31 @@ def check_connection(engine: sa.Engine) -> None:
         ) from None
 
 
-def _configuration(connection: sa.Connection, scripts: Path) -> Config:
+def _configuration(connection: sa.Connection, scripts: Path) -> "Config":
+    from alembic.config import Config
+
     configuration = Config()
     configuration.set_main_option("script_location", str(scripts).replace("%", "%%"))
     configuration.attributes["connection"] = connection
     return configuration
 
 
-def schema_state(engine: sa.Engine) -> tuple[str | None, str | None]:
-    """Return the revision the store has and the one this version needs (None: an empty store)."""
-    with as_file(files("jianheng.store") / _MIGRATIONS) as scripts, engine.connect() as connection:
-        wanted = ScriptDirectory.from_config(_configuration(connection, scripts)).get_current_head()
-        return MigrationContext.configure(connection).get_current_revision(), wanted
+def schema_state(engine: sa.Engine) -> tuple[str | None, str]:
+    """Return the revision the store has (None: an empty store) and the one this version needs.
+
+    Each command asks, and nearly always both are the same: what can migrate is loaded only where they are not.
+    """
+    with engine.connect() as connection:
+        has = None
+        if sa.inspect(connection).has_table(_VERSION.name):
+            has = connection.scalar(sa.select(_VERSION.c.version_num))
+        return has, REVISION
 
 
 def upgrade(engine: sa.Engine) -> str | None:
     """Bring the store's tables to what this version needs; return the revision."""
+    from alembic import command
+
     postgresql, maria = engine.dialect.name == "postgresql", engine.dialect.name in mariadb.NAMES
     whole = engine.execution_options(isolation_level="READ COMMITTED") if postgresql or maria else engine
     with as_file(files("jianheng.store") / _MIGRATIONS) as scripts, writing(whole) as connection:
@@ -272,5 +283,7 @@ def _make_ready(engine: sa.Engine) -> None:
 
 
 def _known_revisions() -> set[str]:
+    from alembic.script import ScriptDirectory
+
     with as_file(files("jianheng.store") / _MIGRATIONS) as scripts:
         return {script.revision for script in ScriptDirectory(str(scripts)).walk_revisions()}

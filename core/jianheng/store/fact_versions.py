@@ -13,7 +13,8 @@ import sqlalchemy as sa
 from jianheng.facts.entities import ENTITIES
 from jianheng.facts.entity import Entity
 from jianheng.facts.vectors import Vector
-from jianheng.store.bulk import among, chunks, insert_columns, read_arrow
+from jianheng.store.bulk import among, insert_columns, read_arrow
+from jianheng.store.chunks import chunks
 from jianheng.store.copying import Cells, Copying, Same, copies
 from jianheng.store.tables import FACTS, OPEN
 

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from jianheng.errors import Problem, StopError
 from jianheng.facts.time import SHANGHAI
 from jianheng.store import audit
-from jianheng.store.bulk import chunks
+from jianheng.store.chunks import chunks
 from jianheng.store.engine import now_us
 from jianheng.store.tables import QUARANTINE
 from jianheng.sync.quarantine import belongs_to

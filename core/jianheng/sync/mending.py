@@ -6,8 +6,6 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import xlsxwriter
-
 from jianheng.facts.time import wall_time
 from jianheng.logs import redact
 from jianheng.messages import text
@@ -28,6 +26,8 @@ def workbook(entries: Sequence[Entry], rows: Mapping[int, Mapping[str, Any]] | N
         entries: what is to be mended.
         rows: what the rows said, by number; personal data, so only where somebody asked for it.
     """
+    import xlsxwriter  # of all that is done with the quarantine, only this writes a workbook
+
     made = io.BytesIO()
     book = xlsxwriter.Workbook(
         made, {"in_memory": True, "strings_to_formulas": False, "strings_to_urls": False}

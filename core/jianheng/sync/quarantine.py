@@ -22,7 +22,7 @@ from jianheng.facts.entity import Entity
 from jianheng.facts.time import wall_time
 from jianheng.logs import MASK, redact
 from jianheng.store import audit
-from jianheng.store.bulk import chunks
+from jianheng.store.chunks import chunks
 from jianheng.store.engine import now_us
 from jianheng.store.tables import QUARANTINE
 from jianheng.sync.seal import Keyring, keyring_of, prefixes, seal, unseal

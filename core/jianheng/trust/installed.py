@@ -58,6 +58,16 @@ class Installed:
         """The folder of its code."""
         return self.folder / SITE
 
+    def check_files(self) -> None:
+        """Check that its code is what was signed: every file, no more and no fewer.
+
+        Raises:
+            StopError: a file was altered, added or taken away since.
+        """
+        if self.sealed is None:
+            raise ValueError(self.folder)
+        _check_files(self.folder, self.sealed.manifest)
+
 
 def check_bundle(file: Path, trust: Trust | None) -> tuple[Sealed, str]:
     """Check a bundle without installing it; return what was signed and the publisher's name.
@@ -138,17 +148,6 @@ def find_installed(trust: Trust) -> Iterator[Installed]:
             yield Installed(folder, sealed, _trusted(sealed, trust), None)
         except StopError as error:
             yield Installed(folder, sealed, "", error.problem)
-
-
-def check_files(installed: Installed) -> None:
-    """Check that a bundle's code is what was signed: every file, no more and no fewer.
-
-    Raises:
-        StopError: a file was altered, added or taken away since.
-    """
-    if installed.sealed is None:
-        raise ValueError(installed.folder)
-    _check_files(installed.folder, installed.sealed.manifest)
 
 
 def _opened(file: Path, folder: Path) -> tuple[Sealed, dict[str, bytes], list[Wheel]]:

@@ -4,7 +4,7 @@ import datetime as dt
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
@@ -14,7 +14,9 @@ from jianheng.config import Deployment
 from jianheng.config.faults import faults_of
 from jianheng.config.layers import read_toml
 from jianheng.errors import Problem, StopError, problem
-from jianheng.trust.bundle import Sealed
+
+if TYPE_CHECKING:
+    from jianheng.trust.bundle import Sealed
 
 FOLDER = "plugins"
 REFUSALS = frozenset(
@@ -84,7 +86,7 @@ class Trust:
             return problem("plugin-unsigned", distribution=distribution)
         return None
 
-    def refusal_of(self, sealed: Sealed) -> Problem | None:
+    def refusal_of(self, sealed: "Sealed") -> Problem | None:
         """Return why a bundle whose signature is good is not used all the same; None when it may be."""
         manifest = sealed.manifest
         if self.broken is not None:

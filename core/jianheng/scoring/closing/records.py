@@ -10,7 +10,7 @@ from jianheng.facts.entities import ENTITIES
 from jianheng.scoring.closing.receipt import Waived
 from jianheng.scoring.kernel.score import FACT_ENTITIES
 from jianheng.scoring.law.period import Period
-from jianheng.store.bulk import chunks
+from jianheng.store.chunks import chunks
 from jianheng.store.engine import now_us
 from jianheng.store.tables import FACTS, OPEN, QUARANTINE
 

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from jianheng.facts.entities import CASE, ENTITIES, PERSON
 from jianheng.facts.entity import Entity
 from jianheng.scoring.kernel.directory import Member
-from jianheng.store.bulk import chunks
+from jianheng.store.chunks import chunks
 from jianheng.store.engine import moment
 from jianheng.store.tables import FACTS, OPEN
 

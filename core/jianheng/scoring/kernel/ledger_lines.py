@@ -17,7 +17,8 @@ from jianheng.scoring.indicators.outcome import Tally
 from jianheng.scoring.kernel.horizon import Under
 from jianheng.scoring.kernel.plan import LEDGER_COLUMNS
 from jianheng.scoring.kernel.tallies import TALLY_FIELDS, Key
-from jianheng.store.bulk import chunks, insert_arrow, insert_rows, read_arrow
+from jianheng.store.bulk import insert_arrow, insert_rows, read_arrow
+from jianheng.store.chunks import chunks
 from jianheng.store.tables import ADJUSTS, CLOSED, CURRENT, LEDGER, SCOPE, TALLY
 
 _COLUMNS = ("entry_id", *LEDGER_COLUMNS)

@@ -2,13 +2,18 @@
 
 import pyarrow as pa
 import pytest
+import sqlalchemy as sa
+from sqlalchemy.exc import IntegrityError
 
 from jianheng.facts.entities import ENTITIES
 from jianheng.store import fact_versions
 from jianheng.store.bulk import among, insert_arrow, insert_rows
 from jianheng.store.chunks import CHUNK
-from jianheng.store.tables import FACTS
-from upstream import OFFICE, broken_chains, current, person, sync, table, versions
+from jianheng.store.copying import MOST, Copying, Same
+from jianheng.store.engine import open_store
+from jianheng.store.tables import FACTS, RUN
+from jianheng.sync import apply
+from upstream import OFFICE, broken_chains, case, current, document, person, sync, table, versions
 
 ODD = ["\\N", "\\", "a\tb", "a\nb", "a\r\nb", "\\t", "'", '"', "{a,b}", "%s", "?", ":x", "𠮷", "NULL", "a\\"]
 MANY = CHUNK * 3 + 1
@@ -66,6 +71,90 @@ def test_many_changes_and_deletions_at_once_close_just_those_versions(store):
     }
     assert len(versions(store, "person")) == 1 + MANY + (MANY - 5) + (MANY - 3)
     assert broken_chains(store, "person") == []
+
+
+@pytest.mark.parametrize("mode", ["cursor", "snapshot"])
+def test_a_batch_of_many_parts_is_one_whole(store, monkeypatch, mode):
+    """Between the parts of a batch the store is asked, and changed, as if there were no parts."""
+    monkeypatch.setattr(apply, "AHEAD", 7)
+    cases, known = [f"C{number}" for number in range(40)], 30
+    sync(store, table("case", *(case(number) for number in cases[:known])))
+    source = table("document", *(document(f"d{at:03d}", f" C{at % 40} ") for at in range(100)), mode=mode)
+    counts = sync(store, source).counts
+    taken = [at for at in range(100) if at % 40 < known]
+    assert (counts.inserted, counts.quarantined) == (len(taken), 100 - len(taken))
+    for at in range(0, 100, 3):
+        source.put(document(f"d{at:03d}", f"C{at % known}", name="改"))
+    source.remove("d001")
+    source.put({"document_key": "d099x", "_deleted": True})
+    again = sync(store, source, accept_mass_change=True).counts
+    changed = set(range(0, 100, 3))
+    assert again.balanced
+    assert again.changed == len(changed & {*taken})
+    held = dict(current(store, "document", "document_key", "name"))
+    assert {key for key, name in held.items() if name == "改"} == {f"d{at:03d}" for at in changed}
+    assert broken_chains(store, "document") == []
+
+
+@pytest.mark.postgresql
+def test_what_is_between_keys_is_told_by_the_server(request, postgresql_url):
+    """Its order may be that of a language: no key is lost that lies elsewhere in the order of characters."""
+    keys = [
+        f"{first}{second}{at}" for first in "ZabAzB检中一-_" for second in ("", "X", "-") for at in range(9)
+    ]
+    name = sa.make_url(postgresql_url).database
+    here = sa.make_url(postgresql_url).set(database=f"{name}_icu")
+    server = sa.create_engine(postgresql_url, isolation_level="AUTOCOMMIT")
+    order = "LOCALE_PROVIDER icu ICU_LOCALE 'zh-u-co-pinyin' LOCALE 'C.UTF-8'"
+    with server.connect() as connection:
+        connection.exec_driver_sql(f"CREATE DATABASE {here.database} TEMPLATE template0 {order}")
+        try:
+            store = open_store(here)
+            sync(store, table("case", *map(case, keys)))
+            with store.connect() as opened:
+                assert fact_versions.known(opened, ENTITIES["case"], OFFICE, keys) == set(keys)
+                least = opened.scalar(sa.select(sa.func.min(FACTS["case"].c.case_no)))
+            assert least != min(keys), "or nothing is tested"
+            store.dispose()
+        finally:
+            connection.exec_driver_sql(f"DROP DATABASE {here.database} WITH (FORCE)")
+    server.dispose()
+
+
+def _runs(numbers):
+    """Columns of the table of runs, each number one run."""
+    return [[*numbers], Same(OFFICE), Same("sync"), Same("s"), Same(0), Same(None), Same("done"), Same("{}")]
+
+
+@pytest.mark.postgresql
+def test_what_is_copied_in_parts_is_there_when_it_is_settled(postgresql_store):
+    count = sa.select(sa.func.count()).select_from(RUN)
+    with postgresql_store.begin() as connection, Copying(connection, RUN) as copying:
+        copying.send(_runs(range(1, 11)), 10)
+        copying.send(_runs(range(11, 14)), 3)
+        copying.settle()
+        assert connection.scalar(count) == 13
+        copying.send(_runs(range(14, 14 + MOST + 5)), MOST + 5)
+    with postgresql_store.connect() as connection:
+        assert connection.scalar(count) == 13 + MOST + 5
+
+
+def _copy_and_fail(store, numbers, error=None):
+    with store.begin() as connection, Copying(connection, RUN) as copying:
+        copying.send(_runs(range(1, 4)), 3)
+        copying.send(_runs(numbers), len(numbers))
+        if error is not None:
+            raise error
+
+
+@pytest.mark.postgresql
+def test_of_what_is_refused_or_given_up_while_it_is_copied_nothing_is_there(postgresql_store):
+    with pytest.raises(IntegrityError):
+        _copy_and_fail(postgresql_store, [3])
+    with pytest.raises(LookupError):
+        _copy_and_fail(postgresql_store, [4], LookupError())
+    with postgresql_store.connect() as connection:
+        assert connection.scalar(sa.select(sa.func.count()).select_from(RUN)) == 0
 
 
 def test_two_sets_of_keys_one_after_the_other_do_not_mix(store):

@@ -1,10 +1,11 @@
 """Columns of values as the text PostgreSQL's COPY reads, and sending it."""
 
 import datetime as dt
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any, TypeAlias
+from typing import Any, Self, TypeAlias
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -16,6 +17,8 @@ from jianheng.facts.vectors import Lines, Vector, utf8, word
 NULL = r"\N"
 PART = 2_500
 """Rows sent at a time: what is held in memory does not grow with the rows."""
+MOST = 20_000
+"""Rows of one COPY: a limit that the server has for the time of a statement is not met by large batches alone."""
 _MARKS = {"\\": r"\\", "\t": r"\t", "\n": r"\n", "\r": r"\r"}
 """What COPY would misread in a text, and how it is written; the stroke itself comes first."""
 _TRANSLATED = str.maketrans(_MARKS)
@@ -37,16 +40,87 @@ Cells: TypeAlias = Sequence[Any] | Same | Vector | pa.Array
 """A column to be inserted."""
 
 
+class Copying:
+    """Columns on their way into a table by one COPY that stays open from part to part.
+
+    The server works on what it has while the next part is made ready. Until it is settled the connection takes no
+    other statement. Part of the connection's transaction.
+    """
+
+    def __init__(self, connection: sa.Connection, table: sa.Table) -> None:
+        prepare = connection.dialect.identifier_preparer
+        names = ", ".join(prepare.format_column(column) for column in table.columns)
+        self._statement = f"COPY {prepare.format_table(table)} ({names}) FROM STDIN"
+        self._connection = connection
+        self._open = ExitStack()
+        self._copy: Any = None
+        self._sent = 0
+
+    def __enter__(self) -> Self:
+        """Begin; nothing is asked of the server before there is something to send."""
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        """End: what was sent is in the table; where something was raised, none of it is.
+
+        Raises:
+            DBAPIError: the server refuses.
+        """
+        with self._as_sqlalchemy_tells():
+            self._copy = None
+            self._open.__exit__(*raised)  # type: ignore[arg-type]
+
+    def settle(self) -> None:
+        """Have all that was sent in the table, and the connection free again.
+
+        Raises:
+            DBAPIError: the server refuses, as any statement of SQLAlchemy's would tell.
+        """
+        with self._as_sqlalchemy_tells():
+            self._copy, self._sent = None, 0
+            self._open.close()
+
+    def send(self, columns: Sequence[Cells], count: int) -> None:
+        """Send columns of equal length, in the table's order.
+
+        Raises:
+            DBAPIError: the server refuses, as any statement of SQLAlchemy's would tell.
+        """
+        for start in range(0, count, PART):
+            end = min(start + PART, count)
+            text = _text(columns, start, end)
+            with self._as_sqlalchemy_tells():
+                if self._copy is None:
+                    driver: Any = self._connection.connection.driver_connection
+                    cursor = self._open.enter_context(driver.cursor())
+                    self._copy = self._open.enter_context(cursor.copy(self._statement))
+                self._copy.write(text)
+            self._sent += end - start
+            if self._sent >= MOST:
+                self.settle()
+
+    @contextmanager
+    def _as_sqlalchemy_tells(self) -> Iterator[None]:
+        dialect = self._connection.dialect
+        known: Any = dialect.loaded_dbapi
+        try:
+            yield
+        except known.Error as refused:
+            driver: Any = self._connection.connection.driver_connection
+            lost = dialect.is_disconnect(refused, driver, None)
+            raise DBAPIError.instance(
+                self._statement, None, refused, known.Error, connection_invalidated=lost, dialect=dialect
+            ) from refused
+
+
 def copy_columns(connection: sa.Connection, table: sa.Table, columns: Sequence[Cells], count: int) -> None:
     """Copy columns of equal length, in the table's order, into it; part of the connection's transaction.
 
     Raises:
         DBAPIError: the server refuses, as any statement of SQLAlchemy's would tell.
     """
-    prepare = connection.dialect.identifier_preparer
-    names = ", ".join(prepare.format_column(column) for column in table.columns)
-    parts = (_text(columns, start, min(start + PART, count)) for start in range(0, count, PART))
-    _send(connection, f"COPY {prepare.format_table(table)} ({names}) FROM STDIN", parts)
+    with Copying(connection, table) as copying:
+        copying.send(columns, count)
 
 
 def _text(columns: Sequence[Cells], start: int, end: int) -> bytes:
@@ -92,20 +166,6 @@ def _told(cells: Sequence[Any], kinds: set[type]) -> pa.Array:
         return pa.array([*map(_one, cells)], pa.string())
     told = {cell: _one(cell) for cell in {*cells}}
     return pa.array([*map(told.__getitem__, cells)], pa.string())
-
-
-def _send(connection: sa.Connection, statement: str, parts: Iterable[bytes]) -> None:
-    driver: Any = connection.connection.driver_connection
-    known: Any = connection.dialect.loaded_dbapi
-    try:
-        with driver.cursor() as cursor, cursor.copy(statement) as copy:
-            for part in parts:
-                copy.write(part)
-    except known.Error as refused:
-        lost = connection.dialect.is_disconnect(refused, driver, None)
-        raise DBAPIError.instance(
-            statement, None, refused, known.Error, connection_invalidated=lost, dialect=connection.dialect
-        ) from refused
 
 
 def _one(value: Any) -> str:

@@ -1,6 +1,7 @@
 """Versions of facts: what is current, closing and adding versions, what changed since a moment."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import cache
 from itertools import compress
@@ -14,7 +15,7 @@ from jianheng.facts.entity import Entity
 from jianheng.facts.vectors import Vector
 from jianheng.store.bulk import among, insert_columns, read_arrow
 from jianheng.store.chunks import chunks
-from jianheng.store.copying import Cells, Same
+from jianheng.store.copying import Cells, Copying, Same, copies
 from jianheng.store.tables import FACTS, OPEN
 
 
@@ -126,31 +127,52 @@ def close(
     )
 
 
-def add(
-    connection: sa.Connection,
-    entity: Entity,
-    office: str,
-    source: str,
-    stream: str,
-    facts: New,
-    at: int,
-    run_id: int,
-) -> None:
-    """Add current versions."""
-    count = len(facts.hashes)
-    columns: Sequence[Cells] = (
-        Same(office),
-        Same(source),
-        *facts.columns,
-        Same(OPEN),
-        Same(at),
-        facts.deleted if True in facts.deleted else Same(False),
-        facts.hashes,
-        facts.locators if any(facts.locators) else Same(""),
-        Same(stream),
-        Same(run_id),
-    )
-    insert_columns(connection, FACTS[entity.name], columns, count)
+class Adding:
+    """Current versions on their way into a store, part after part; see :func:`adding`."""
+
+    def __init__(
+        self, connection: sa.Connection, table: sa.Table, told: tuple[str, str, str], copying: Copying | None
+    ) -> None:
+        self._connection = connection
+        self._table = table
+        self._office, self._source, self._stream = map(Same, told)
+        self._copying = copying
+
+    def settle(self) -> None:
+        """Have all there that was added: only then may anything else be asked of the connection."""
+        if self._copying is not None:
+            self._copying.settle()
+
+    def add(self, facts: New, at: int, run_id: int) -> None:
+        """Add current versions."""
+        count = len(facts.hashes)
+        columns: Sequence[Cells] = (
+            self._office,
+            self._source,
+            *facts.columns,
+            Same(OPEN),
+            Same(at),
+            facts.deleted if True in facts.deleted else Same(False),
+            facts.hashes,
+            facts.locators if any(facts.locators) else Same(""),
+            self._stream,
+            Same(run_id),
+        )
+        if self._copying is None:
+            insert_columns(self._connection, self._table, columns, count)
+        else:
+            self._copying.send(columns, count)
+
+
+@contextmanager
+def adding(
+    connection: sa.Connection, entity: Entity, office: str, source: str, stream: str
+) -> Iterator[Adding]:
+    """Let current versions be added part after part; all are there at the end, none where something is raised."""
+    table = FACTS[entity.name]
+    with ExitStack() as end:
+        copying = end.enter_context(Copying(connection, table)) if copies(connection) else None
+        yield Adding(connection, table, (office, source, stream), copying)
 
 
 def bury(

@@ -4,6 +4,7 @@ from collections.abc import Callable, Generator, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import compress
 from typing import Any, TypeAlias
 
@@ -24,7 +25,7 @@ REMEMBERED = 100_000
 """References that a read remembers as known before it begins anew: what it holds does not grow with the rows."""
 PART = 20_000
 """Rows of a batch that are checked and written at a time: what is held of a large batch stays bounded."""
-AHEAD = 5_000
+AHEAD = 2_500
 """Rows that are checked at a time while a server writes those before them."""
 
 Ready: TypeAlias = Callable[[Entity, Rows], tuple[Checked, list[Reject]]]
@@ -128,13 +129,18 @@ def apply_rows(
     unfit: list[Reject] = []
     taken: list[Taken] = []
     ahead = connection.dialect.name != "sqlite"  # which would work in this process too, and wait for its turn
-    with closing(_in_parts(place.entity, rows, ready, ahead=ahead)) as checked:
+    where = (place.entity, place.office, place.source, place.stream)
+    ask = partial(_ask_ahead, connection, place, rows, seen)
+    with (
+        fact_versions.adding(connection, *where) as adding,
+        closing(_in_parts(place.entity, rows, ready, ask if ahead else None)) as checked,
+    ):
         for batch, odd in checked:
             before = len(rejects)
             sifted = _sift(batch, rejects, place.entity, seen)
             refused = len(rejects) - before
-            fresh = _refuse_unknown_references(connection, place, batch, sifted, unknown, seen)
-            counts += _write(connection, place, batch, fresh, seen.highest)
+            fresh = _refuse_unknown_references(connection, place, batch, sifted, unknown, seen, adding)
+            counts += _write(connection, place, batch, fresh, seen.highest, adding)
             counts += Counts(
                 emitted=len(batch) + len(odd),
                 duplicate=len(batch) - len(sifted) - refused,
@@ -150,20 +156,24 @@ def apply_rows(
 
 
 def _in_parts(
-    entity: Entity, rows: Rows, ready: Ready, *, ahead: bool
+    entity: Entity, rows: Rows, ready: Ready, meanwhile: Callable[[], None] | None
 ) -> Generator[tuple[Checked, list[Reject]], None, None]:
-    """Yield the rows checked, in order; with ``ahead`` the next are checked while the caller writes those before."""
-    size = min(AHEAD, PART) if ahead else PART
+    """Yield the rows checked, in order; with ``meanwhile`` the next are while the caller writes those before.
+
+    ``meanwhile`` is done while the first are checked.
+    """
+    size = PART if meanwhile is None else min(AHEAD, PART)
     starts = range(0, max(1, len(rows)), size)
     cut = (
         rows.slice(start, size) if isinstance(rows, pa.Table) else rows[start : start + size]
         for start in starts
     )
-    if not ahead or len(starts) == 1:
+    if meanwhile is None or len(starts) == 1:
         yield from (ready(entity, part) for part in cut)
         return
     with ThreadPoolExecutor(1, "check") as aside:
         coming = aside.submit(ready, entity, next(cut))
+        meanwhile()
         for part in cut:
             done = coming.result()
             coming = aside.submit(ready, entity, part)
@@ -231,6 +241,7 @@ def _refuse_unknown_references(
     fresh: Sequence[int],
     rejects: list[Reject],
     seen: Seen,
+    adding: fact_versions.Adding,
 ) -> Sequence[int]:
     """Return ``fresh`` without the rows whose strict references are unknown; those go to ``rejects``."""
     for vector, column in zip(batch.columns, place.entity.columns, strict=True):
@@ -242,7 +253,9 @@ def _refuse_unknown_references(
         known = seen.known_refs.setdefault(column.ref, set())
         if len(known) > REMEMBERED:
             known.clear()
-        known |= fact_versions.known(connection, target, place.office, wanted - known)
+        if not wanted <= known:
+            adding.settle()
+            known |= fact_versions.known(connection, target, place.office, wanted - known)
         if wanted <= known:
             continue
         kept: list[int] = []
@@ -268,6 +281,27 @@ def _refuse_unknown_references(
     return fresh
 
 
+def _ask_ahead(connection: sa.Connection, place: Place, rows: Rows, seen: Seen) -> None:
+    """Ask once for what the first rows of a batch seem to name: their parts need not stop writing to ask."""
+    for column in place.entity.columns:
+        if not column.strict or column.ref is None:
+            continue
+        known = seen.known_refs.setdefault(column.ref, set())
+        wanted = _seemingly_named(rows, column.name) - known
+        if wanted and len(known) + len(wanted) <= REMEMBERED:
+            known |= fact_versions.known(connection, ENTITIES[column.ref], place.office, wanted)
+
+
+def _seemingly_named(rows: Rows, name: str) -> set[str]:
+    """Return the texts in a column of the first rows, unchecked; what no key can be is left out."""
+    cells: Iterable[object] = ()
+    if not isinstance(rows, pa.Table):
+        cells = (row.get(name) for row in rows[:PART])
+    elif rows.column_names.count(name) == 1 and pa.types.is_string(rows.schema.field(name).type):
+        cells = rows[name].slice(0, PART).unique().to_pylist()
+    return {each.strip() for each in cells if isinstance(each, str) and each.isprintable()}
+
+
 def _named(values: Sequence[Any], deleted: Sequence[bool], fresh: Sequence[int]) -> set[str]:
     """Return what the rows at some places name; what is deleted names nothing any more."""
     if len(fresh) == len(values) and True not in deleted:
@@ -275,45 +309,69 @@ def _named(values: Sequence[Any], deleted: Sequence[bool], fresh: Sequence[int])
     return {values[spot] for spot in fresh if values[spot] is not None and not deleted[spot]}
 
 
+@dataclass(frozen=True, slots=True)
+class _Lots:
+    """Places of rows by what is to be done with them; ``unseen`` are gone before we looked, but may still be named."""
+
+    inserts: list[int]
+    changes: list[int]
+    unseen: list[int]
+    deleted: list[str]
+
+    def __len__(self) -> int:
+        """Return how many rows say something new."""
+        return len(self.inserts) + len(self.changes) + len(self.unseen) + len(self.deleted)
+
+
 def _write(
-    connection: sa.Connection, place: Place, batch: Checked, fresh: Sequence[int], highest: Highest | None
+    connection: sa.Connection,
+    place: Place,
+    batch: Checked,
+    fresh: Sequence[int],
+    highest: Highest | None,
+    adding: fact_versions.Adding,
 ) -> Counts:
     where = (place.entity, place.office, place.source)
-    keys, hashes, gone = batch.keys, batch.hashes, batch.deleted
-    wanted = _at(keys, fresh)
+    keys = _at(batch.keys, fresh)
     held: dict[str, str] = {}
     buried: set[str] = set()
-    if not _lies_above(wanted, highest):
-        held, buried = fact_versions.contents(connection, *where, wanted)
-    inserts: list[int] = []
-    changes: list[int] = []
-    deleted: list[str] = []
-    unseen: list[int] = []
-    unlike = fresh
-    if held:
-        unlike = [spot for spot in fresh if held.get(keys[spot]) != hashes[spot] or gone[spot] or buried]
+    if not _lies_above(keys, highest):
+        adding.settle()
+        held, buried = fact_versions.contents(connection, *where, keys)
+    lots = _lots(batch, fresh, held, buried)
+    if lots.changes:
+        adding.settle()
+        fact_versions.close(connection, *where, _at(batch.keys, lots.changes), place.at)
+    adding.add(_new(batch, [*lots.inserts, *lots.changes, *lots.unseen]), place.at, place.run_id)
+    if lots.deleted:
+        adding.settle()
+        fact_versions.bury(connection, *where, lots.deleted, place.at, place.run_id)
+    return Counts(
+        inserted=len(lots.inserts),
+        changed=len(lots.changes),
+        deleted=len(lots.deleted) + len(lots.unseen),
+        unchanged=len(fresh) - len(lots),
+    )
+
+
+def _lots(batch: Checked, fresh: Sequence[int], held: dict[str, str], buried: set[str]) -> _Lots:
+    """Return what is to be done with some rows of which this is held."""
+    keys, hashes, gone = batch.keys, batch.hashes, batch.deleted
+    if not held and True not in gone:
+        return _Lots([*fresh], [], [], [])
+    lots = _Lots([], [], [], [])
+    unlike = [
+        spot for spot in fresh if held.get(keys[spot]) != hashes[spot] or gone[spot] or keys[spot] in buried
+    ]
     for spot in unlike:
         key = keys[spot]
-        if gone[spot]:
-            if key not in held:
-                unseen.append(spot)  # gone before we looked, but old records may still name it
-            elif key not in buried:
-                deleted.append(key)
+        if not gone[spot]:
+            (lots.changes if key in held else lots.inserts).append(spot)
         elif key not in held:
-            inserts.append(spot)
-        elif key in buried or held[key] != hashes[spot]:
-            changes.append(spot)
-    fact_versions.close(connection, *where, _at(keys, changes), place.at)
-    fact_versions.add(
-        connection, *where, place.stream, _new(batch, [*inserts, *changes, *unseen]), place.at, place.run_id
-    )
-    fact_versions.bury(connection, *where, deleted, place.at, place.run_id)
-    return Counts(
-        inserted=len(inserts),
-        changed=len(changes),
-        deleted=len(deleted) + len(unseen),
-        unchanged=len(fresh) - len(inserts) - len(changes) - len(deleted) - len(unseen),
-    )
+            lots.unseen.append(spot)
+        elif key not in buried:
+            lots.deleted.append(key)
+    return lots
 
 
 def _lies_above(keys: Sequence[str], highest: Highest | None) -> bool:

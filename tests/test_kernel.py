@@ -8,7 +8,7 @@ import pytest
 
 from jianheng.errors import FaultsError, StopError
 from jianheng.scoring.kernel import program
-from jianheng.scoring.kernel.plan import LEDGER_COLUMNS
+from jianheng.scoring.kernel.plan import LEDGER_COLUMNS, LEDGER_ORDER
 from jianheng.scoring.kernel.score import case_states, score
 from jianheng.scoring.law.period import period
 from jianheng.scoring.law.points import half_up, shown, thousandths
@@ -737,6 +737,22 @@ def test_a_line_says_what_was_counted_for_whom_by_which_rule_and_what_became_of_
         "reason": "",
         "caps": "most:333;",
     }
+
+
+def test_lines_come_by_person_and_day_and_then_as_their_texts_sort(policy):
+    """Neither the rows of the table nor the sheets of the policy are in that order, and one paper is under two rules."""
+    extra = ("points.csv", "made_a,助理", "extra,再加,made,report,,,papers,1,,,,第五条\nmade_a,助理")
+    papers = [
+        document(f"{code}-{day}-{drafter}", "A", template_code=code, drafter_key=drafter, drafted_on=day)
+        for day in ("2025-03-05", "2025-03-04")
+        for code in ("unheard-of", "report", "charge")
+        for drafter in ("wang", "sun", "nobody")
+    ]
+    lines = ledger(policy(extra), case=[CLOSED], document=papers)
+    order = told(lines, *LEDGER_ORDER)
+    assert order == sorted(order)
+    first = [line[3] for line in order if line[:2] == ("wang", dt.date(2025, 3, 4))]
+    assert first == ["closed", "-", "extra", "made_p", "made_p"]
 
 
 def test_an_entry_is_named_by_everything_in_it(policy):

@@ -52,16 +52,17 @@ def indicator_values(
     everybody = sorted(people, key=lambda each: (each.person_key, each.sheet))
     told = [each for each in tallies if each.sheet]
     world, final, lines = world_of(policy, period, told, everybody, ratings)
-    last = last or Remembered()
-    last.begin(everybody)
+    remembering = last is not None
+    kept = Remembered() if last is None else last
+    kept.begin(everybody)
     if final is not None:
-        for _ in _work_out(final, order, last, recording=False):
+        for _ in _work_out(final, order, kept, recording=False, remembering=remembering):
             pass  # its columns fill up
     entries = _entries(world, order, lines)
-    for name, worked in _work_out(world, order, last, recording=True):
+    for name, worked in _work_out(world, order, kept, recording=True, remembering=remembering):
         certain = None if final is None else final.columns[name]
-        last.values[name] = _values(name, everybody, worked, entries[name], certain, last.values.get(name))
-    columns = [last.values[each.id] for each in policy.file.indicators]
+        kept.values[name] = _values(name, everybody, worked, entries[name], certain, kept.values.get(name))
+    columns = [kept.values[each.id] for each in policy.file.indicators]
     return [column[place][1] for place in range(len(everybody)) for column in columns]
 
 
@@ -78,12 +79,12 @@ def _entries(
 
 
 def _work_out(
-    world: World, order: Sequence[str], last: Remembered, *, recording: bool
+    world: World, order: Sequence[str], last: Remembered, *, recording: bool, remembering: bool
 ) -> Iterator[tuple[str, list[Worked]]]:
     """Work out every indicator for everybody; what still holds of the last time is taken over."""
     by_id = {each.id: each for each in world.policy.file.indicators}
     for name in order:
-        reader = Reader(world, by_id[name], recording=recording)
+        reader = Reader(world, by_id[name], recording=recording, remembering=remembering)
         column = world.columns[name] = []
         before = last.worked.get((name, recording))
         made = []

@@ -41,12 +41,14 @@ class Reader:
         position: of the person it is being worked out for.
         basis: what was read or worked out on the way, in order, as texts.
         reads: the parameters read, by name.
-        seen: what differs from person to person and was read; None once something was that cannot be asked again.
+        seen: what differs from person to person and was read; None once something was that cannot be asked again,
+            and where nobody will ask.
     """
 
-    def __init__(self, world: World, node: Indicator, *, recording: bool) -> None:
+    def __init__(self, world: World, node: Indicator, *, recording: bool, remembering: bool) -> None:
         self._world = world
         self._recording = recording
+        self._remembering = remembering
         self._points = world.points.get(node.id)
         self.node = node
         self.children: Sequence[Indicator] = world.children.get(node.id, ())
@@ -55,12 +57,12 @@ class Reader:
         self.person: Scored = world.people[0] if world.people else Scored("", "", "", "", "", "", "")
         self.basis: list[tuple[str, str]] = []
         self.reads: dict[str, Resolved] = {}
-        self.seen: list[Seen] | None = []
+        self.seen: list[Seen] | None = None
 
     def turn_to(self, position: int) -> Scored:
         """Begin with the next person, and with an empty record."""
         self.position, self.person = position, self._world.people[position]
-        self.basis, self.reads, self.seen = [], {}, []
+        self.basis, self.reads, self.seen = [], {}, [] if self._remembering else None
         return self.person
 
     def still_sees(self, seen: Iterable[Seen]) -> bool:

@@ -13,12 +13,20 @@ from typing import Any
 
 from jianheng.scoring.kernel.plan_limits import REASONS, limits
 from jianheng.scoring.kernel.plan_rules import COMBINATIONS, MATCHED, PERMITTED, THINGS, candidates
-from jianheng.scoring.kernel.plan_tables import NEVER, factor_rows, gate_patterns, measure_numbers, spans
+from jianheng.scoring.kernel.plan_tables import (
+    NEVER,
+    factor_rows,
+    gate_patterns,
+    measure_numbers,
+    rule_places,
+    spans,
+)
 from jianheng.scoring.kernel.plan_team import HELD, MEMBER, rank_sql, team
 from jianheng.scoring.law.compiled import CompiledFactor
 from jianheng.scoring.law.points import half_up_sql
 from jianheng.scoring.law.policy import Policy
 from jianheng.scoring.law.sizes import exact, sizes
+from jianheng.store.tables import NO_RULE
 
 LEDGER_COLUMNS = (
     "person_key",
@@ -47,6 +55,9 @@ LEDGER_COLUMNS = (
 
 LEDGER_ORDER = ("person_key", "day", "measure", "rule_id", "item_key", "sheet")
 """In which order lines come."""
+
+LEDGER_PLACES = {"measure": "measure_no", "rule_id": "rule_place", "sheet": "sheet_place"}
+"""Columns of the view ``ledger``, beside what a line says, that sort as these texts do and quicker; not of carried lines."""
 
 
 def steps(policy: Policy) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -304,6 +315,10 @@ def _ledger(policy: Policy) -> str:
     factors = f"concat_ws(';', {texts})" if permille else "''"
     reasons = " ".join(f"WHEN {n} THEN '{reason}'" for n, reason in enumerate(REASONS))
     sheets = " ".join(f"WHEN '{each.role}' THEN '{each.id}'" for each in policy.file.sheets)
+    ids = sorted(each.id for each in policy.file.sheets)
+    sheet_places = " ".join(
+        f"WHEN '{each.role}' THEN {ids.index(each.id) + 1}" for each in policy.file.sheets
+    )
     numbers = measure_numbers(policy)
     names = " ".join(f"WHEN {number} THEN '{name}'" for name, number in numbers.items())
     kinds = " ".join(
@@ -321,20 +336,22 @@ def _ledger(policy: Policy) -> str:
     return f"""
 SELECT coalesce(l.person_key, '') AS person_key, coalesce(CASE l.role {sheets} END, '') AS sheet,
   CASE l.measure_no {names} END AS measure,
-  CASE WHEN {unruled} THEN '-' ELSE r.rule_id END AS rule_id,
+  CASE WHEN {unruled} THEN '{NO_RULE}' ELSE r.rule_id END AS rule_id,
   CASE WHEN {unruled} THEN '' ELSE r.indicator END AS indicator,
   l.case_no, CASE l.measure_no {kinds} END AS item_kind, l.item_key, l.item_label, l.day, l.quantity,
   coalesce(r.unit_points, 0) AS unit_points, CAST({coefficient} AS BIGINT) AS coefficient, {factors} AS factors, l.share,
   {points} AS points, l.due - {points} AS withheld,
   CASE WHEN {reason} <> 0 THEN 'void' WHEN l.final THEN 'final' ELSE 'provisional' END AS state,
-  CASE {reason} {reasons} END AS reason, coalesce(s.caps, '') AS caps, l.fact_hash
+  CASE {reason} {reasons} END AS reason, coalesce(s.caps, '') AS caps, l.fact_hash,
+  l.measure_no, CASE WHEN {unruled} THEN {rule_places(policy)[NO_RULE]} ELSE r.rule_place END AS rule_place,
+  coalesce(CASE l.role {sheet_places} END, 0) AS sheet_place
 FROM line l
 LEFT JOIN rule_text r ON r.rule_no = l.rule_no
 LEFT JOIN settled s ON s.line_no = l.rowid
 LEFT JOIN refused x ON x.line_no = l.rowid
 WHERE l.day >= $start
 UNION ALL
-SELECT {again} FROM carried c
+SELECT {again}, 0, 0, 0 FROM carried c
 LEFT JOIN settled s ON s.line_no = -1 - c.rowid LEFT JOIN refused x ON x.line_no = -1 - c.rowid
 """
 

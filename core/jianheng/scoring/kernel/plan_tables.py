@@ -13,6 +13,7 @@ from jianheng.scoring.law.pack import Number
 from jianheng.scoring.law.parameters import Layer, resolve
 from jianheng.scoring.law.points import SCALE
 from jianheng.scoring.law.policy import Policy
+from jianheng.store.tables import NO_RULE
 
 ALWAYS, NEVER = dt.date(1, 1, 1), dt.date(9999, 12, 31)
 
@@ -76,8 +77,15 @@ def _rules(policy: Policy) -> pa.Table:
     return _table([("rule_no", _INT), ("measure_no", _INT), *texts, *_SPAN], rows)
 
 
+def rule_places(policy: Policy) -> dict[str, int]:
+    """Return where each rule's id stands among all of them, and :data:`NO_RULE` among them, as texts sort."""
+    ids = {each.id for each in policy.points} | {NO_RULE}
+    return {rule: place for place, rule in enumerate(sorted(ids))}
+
+
 def _rule_texts(policy: Policy) -> pa.Table:
     columns = [("rule_no", _INT), ("rule_id", _TEXT), ("indicator", _TEXT), ("unit_points", _INT)]
+    places = rule_places(policy)
     rows = [
         (
             number,
@@ -88,10 +96,11 @@ def _rule_texts(policy: Policy) -> pa.Table:
             row.fault,
             row.since or ALWAYS,
             row.until or NEVER,
+            places[row.id],
         )
         for number, row in enumerate(policy.points)
     ]
-    return _table([*columns, ("per_case", _INT), ("fault_word", _TEXT), *_SPAN], rows)
+    return _table([*columns, ("per_case", _INT), ("fault_word", _TEXT), *_SPAN, ("rule_place", _INT)], rows)
 
 
 def _limited(policy: Policy) -> pa.Table:

@@ -70,17 +70,19 @@ present AS (
   FROM stretch s JOIN member m ON m.case_no = s.case_no
   LEFT JOIN held h ON h.person_key = m.person_key AND s.since >= h.since AND s.since < h.until
 ),
+alike AS (
+  SELECT case_no, since, role, count(*) AS number, count(millionths) AS agreed, sum(millionths) AS millionths, min(millionths) AS least
+  FROM present GROUP BY case_no, since, role
+),
 agreement AS (
-  SELECT *, count(millionths) OVER (PARTITION BY case_no, since) = count(*) OVER (PARTITION BY case_no, since)
-      AND sum(millionths) OVER (PARTITION BY case_no, since) = 1000000
-      AND min(millionths) OVER (PARTITION BY case_no, since) >= 0 AS holds,
-    count(*) OVER (PARTITION BY case_no, since, role) AS alike
-  FROM present
+  SELECT case_no, since FROM alike GROUP BY case_no, since
+  HAVING sum(agreed) = sum(number) AND sum(millionths) = 1000000 AND min(least) >= 0
 ),
 weighed AS (
-  SELECT a.*, CASE WHEN a.holds THEN a.millionths
-    ELSE coalesce(w.weight, 0) * 5040 // a.alike END AS weight
-  FROM agreement a LEFT JOIN team_weight w ON w.role = a.role AND a.since >= w.since AND a.since < w.until
+  SELECT p.*, CASE WHEN g.case_no IS NULL THEN coalesce(w.weight, 0) * 5040 // a.number ELSE p.millionths END AS weight
+  FROM present p JOIN alike a ON a.case_no = p.case_no AND a.since = p.since AND a.role = p.role
+  LEFT JOIN agreement g ON g.case_no = p.case_no AND g.since = p.since
+  LEFT JOIN team_weight w ON w.role = p.role AND p.since >= w.since AND p.since < w.until
 )
 SELECT case_no, since, until, person_key, role, post_level, inside, weight,
   CAST(sum(weight) OVER (PARTITION BY case_no, since ORDER BY {rank_sql("role")}, person_key

@@ -87,10 +87,12 @@ def score(
         if done is not None:
             return Scoring(*done)
     with lines(facts, policy, period, units, source_order, only=only, carry=carry) as engine:
-        ordered = (
-            f"SELECT {plan.entry_id_sql()} AS entry_id, * FROM ledger ORDER BY {', '.join(plan.LEDGER_ORDER)}"
-        )
-        ledger = engine.sql(ordered).to_arrow_table()
+        columns = ", ".join(plan.LEDGER_COLUMNS)
+        quicker = plan.LEDGER_PLACES if only is None else {}  # then nothing is carried
+        order = [quicker.get(name, name) for name in plan.LEDGER_ORDER]
+        ledger = engine.sql(
+            f"SELECT {plan.entry_id_sql()} AS entry_id, {columns} FROM ledger ORDER BY {', '.join(order)}"
+        ).to_arrow_table()
         cases = engine.execute("SELECT count(*) FROM fact_case").fetchone()
     return Scoring(ledger, cases[0] if cases else 0)
 

@@ -86,7 +86,7 @@ def score(
         _run(spark, step)
         if step.name == "item":
             _check(spark)
-    told = f"SELECT {plan.entry_id_sql()} AS entry_id, * FROM ledger"  # noqa: S608 columns of ours
+    told = f"SELECT {plan.entry_id_sql()} AS entry_id, {', '.join(plan.LEDGER_COLUMNS)} FROM ledger"  # noqa: S608 columns of ours
     return spark.sql(in_spark(told))
 
 

@@ -31,10 +31,12 @@ WITH own AS (
 )
 """  # noqa: S608 only names of ours
 _OF_RULES = """
-SELECT person_key, sheet, measure, rule_id, max(indicator), sum(points),
-  sum(CASE WHEN state = 'provisional' THEN points ELSE 0 END), sum(withheld), count(*),
-  sum(CASE WHEN counts THEN 1 ELSE 0 END), sum(CASE WHEN counts THEN quantity ELSE 0 END),
-  sum(CASE WHEN counts THEN share ELSE 0 END)
+SELECT person_key, sheet, measure, rule_id, max(indicator) AS indicator, CAST(sum(points) AS BIGINT) AS points,
+  CAST(sum(CASE WHEN state = 'provisional' THEN points ELSE 0 END) AS BIGINT) AS provisional,
+  CAST(sum(withheld) AS BIGINT) AS withheld, count(*) AS entries,
+  CAST(sum(CASE WHEN counts THEN 1 ELSE 0 END) AS BIGINT) AS items,
+  CAST(sum(CASE WHEN counts THEN quantity ELSE 0 END) AS BIGINT) AS quantity,
+  CAST(sum(CASE WHEN counts THEN share ELSE 0 END) AS BIGINT) AS shares
 FROM own GROUP BY person_key, sheet, measure, rule_id
 """
 _OF_CASES = f"""
@@ -42,7 +44,7 @@ SELECT person_key, sheet, '{CASES}', '{ALL_RULES}', '', 0, 0, 0, 0, count(DISTIN
 FROM own WHERE counts AND state <> 'void' GROUP BY person_key, sheet
 """  # noqa: S608 only names of ours
 _OF_ITEMS = f"""
-SELECT person_key, sheet, measure, '{ALL_RULES}', '', 0, 0, 0, 0, count(*), sum(quantity), sum(share)
+SELECT person_key, sheet, measure, '{ALL_RULES}', '', 0, 0, 0, 0, count(*), CAST(sum(quantity) AS BIGINT), CAST(sum(share) AS BIGINT)
 FROM (
   SELECT person_key, sheet, measure, item_key, max(quantity) AS quantity, max(share) AS share
   FROM own WHERE counts AND measure IN (SELECT measure FROM asked)
@@ -78,8 +80,9 @@ def tallies_of(ledger: pa.Table, counted: Collection[str] | None = None) -> dict
         with connection() as engine:
             for name, table in tables.items():
                 engine.register(name, table)
-            rows = engine.execute(select).fetchall()
-    return {row[:4]: Tally(*row[:5], *map(int, row[5:])) for row in rows}
+            columns = engine.sql(select).to_arrow_table().columns
+            rows = list(zip(*(each.to_pylist() for each in columns), strict=True))
+    return {row[:4]: Tally(*row) for row in rows}
 
 
 _SUMMED = (

@@ -6,6 +6,7 @@ the rounded number, so that everything shown can be worked out again by hand.
 
 from decimal import Context, Decimal, Inexact
 from fractions import Fraction
+from functools import lru_cache
 
 from jianheng.scoring.law.points import SCALE, half_up
 
@@ -33,13 +34,18 @@ def points_text(points: int) -> str:
 
 def exact_text(value: Fraction | Decimal | int) -> str:
     """Return a number as text without loss: a plain decimal where one is exact, else ``a/b``."""
-    fraction = Fraction(value)
-    rest = fraction.denominator
+    return _quotient_text(*value.as_integer_ratio())
+
+
+@lru_cache(maxsize=4096)
+def _quotient_text(numerator: int, denominator: int) -> str:
+    """Return a fraction in its lowest terms as text: a group's largest value is written down for each of its people."""
+    rest = denominator
     for prime in (2, 5):
         while rest % prime == 0:
             rest //= prime
     if rest != 1:
-        return f"{fraction.numerator}/{fraction.denominator}"
-    digits = len(str(fraction.numerator)) + fraction.denominator.bit_length()  # a half has one decimal more
+        return f"{numerator}/{denominator}"
+    digits = len(str(numerator)) + denominator.bit_length()  # a half has one decimal more
     context = Context(prec=digits, traps=[Inexact])
-    return f"{context.divide(Decimal(fraction.numerator), Decimal(fraction.denominator)):f}"
+    return f"{context.divide(Decimal(numerator), Decimal(denominator)):f}"

@@ -7,6 +7,7 @@ over the peer's, memory likewise by the processes' peaks; of three runs of eithe
 """
 
 import argparse
+import gc
 import hashlib
 import json
 import resource
@@ -24,6 +25,7 @@ import pyarrow as pa
 from benchmarks.scoring_by_hand import score_by_hand
 from benchmarks.scoring_law import write_pack
 from benchmarks.scoring_world import count, facts_of, load, save, world_of
+from jianheng.cli import GC_THRESHOLD
 from jianheng.scoring.kernel.evaluation import evaluate
 from jianheng.scoring.law.period import period
 from jianheng.scoring.law.policy import load_policy
@@ -81,6 +83,7 @@ def _peak_mb() -> float:
 def _side(name: str, folder: Path, units: Sequence[str]) -> None:
     """Run one side and tell of it: what a process of its own does."""
     facts = load(folder)
+    gc.set_threshold(*GC_THRESHOLD)  # as every command does
     base = _peak_mb()
     begun = time.perf_counter()
     ledger, placed = by_hand(facts, units) if name == "hand" else by_kernel(facts, units, folder / "bench")

@@ -20,7 +20,8 @@ Kind = Callable[[Indicator, Reader], Fraction | int]
 
 
 def _sum(node: Indicator, reader: Reader) -> int:
-    return reader.entries() + sum(_children(node, reader)[0].values())
+    own = reader.entries()
+    return own + sum(_children(node, reader)[0].values()) if reader.children else own
 
 
 def _deduct(node: Indicator, reader: Reader) -> Fraction:

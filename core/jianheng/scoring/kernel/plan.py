@@ -9,6 +9,7 @@ order. That is what makes the ledger the same on each of them.
 
 import hashlib
 from collections.abc import Iterator, Sequence
+from operator import itemgetter
 from typing import Any
 
 from jianheng.scoring.kernel.plan_limits import REASONS, limits
@@ -284,22 +285,29 @@ def _line(policy: Policy, *, shares: bool) -> str:
     FROM priced WHERE shared AND measure_no IN ({numbers})
   ) summed"""
     number = {reason: n for n, reason in enumerate(REASONS)}
-    sheets = ", ".join(f"'{each.role}'" for each in policy.file.sheets)
+    sheets = " ".join(
+        f"WHEN '{role}' THEN {place}" for place, (role, _) in enumerate(_sheets(policy), start=1)
+    )
     reason = (
         f"CASE WHEN p.person_key IS NULL THEN {number['no-person']}"
         f" WHEN p.inside IS NULL THEN {number['unknown-person']} WHEN p.rule_no IS NULL THEN {number['no-rule']}"
         f" WHEN NOT p.inside THEN {number['outside-office']} WHEN NOT p.allowed THEN {number['not-authorised']}"
-        f" WHEN p.role NOT IN ({sheets}) THEN {number['no-sheet']} ELSE 0 END"
+        f" WHEN p.sheet_place = 0 THEN {number['no-sheet']} ELSE 0 END"
     )
     told = "".join(f", p.factor_{n}" for n in range(len(policy.factors)))
     fault = "".join(f", p.{name}" for name in _faults(policy))
     return f"""
 CREATE TEMP TABLE line AS
-WITH part AS ({parts})
-SELECT p.measure_no, p.case_no, p.item_key, p.item_label, p.fact_hash, p.day, p.quantity, p.person_key, p.role, p.rule_no,
+WITH part AS (SELECT *, coalesce(CASE role {sheets} END, 0) AS sheet_place FROM ({parts}) whole)
+SELECT p.measure_no, p.case_no, p.item_key, p.item_label, p.fact_hash, p.day, p.quantity, p.person_key, p.sheet_place, p.rule_no,
   coalesce(p.due, 0) AS due, p.share, {reason} AS reason_no, p.final{told}{fault}{", p.worth" if shares else ""}
 FROM part p
 """
+
+
+def _sheets(policy: Policy) -> list[tuple[str, str]]:
+    """Return the role and the id of every sheet, as their ids sort; their places count from 1, and 0 is no sheet."""
+    return sorted(((each.role, each.id) for each in policy.file.sheets), key=itemgetter(1))
 
 
 def _ledger(policy: Policy) -> str:
@@ -314,10 +322,8 @@ def _ledger(policy: Policy) -> str:
     texts = ", ".join(_told(policy, n, f"l.factor_{n}", "told") for n in count)
     factors = f"concat_ws(';', {texts})" if permille else "''"
     reasons = " ".join(f"WHEN {n} THEN '{reason}'" for n, reason in enumerate(REASONS))
-    sheets = " ".join(f"WHEN '{each.role}' THEN '{each.id}'" for each in policy.file.sheets)
-    ids = sorted(each.id for each in policy.file.sheets)
-    sheet_places = " ".join(
-        f"WHEN '{each.role}' THEN {ids.index(each.id) + 1}" for each in policy.file.sheets
+    sheets = " ".join(
+        f"WHEN {place} THEN '{sheet}'" for place, (_, sheet) in enumerate(_sheets(policy), start=1)
     )
     numbers = measure_numbers(policy)
     names = " ".join(f"WHEN {number} THEN '{name}'" for name, number in numbers.items())
@@ -334,7 +340,7 @@ def _ledger(policy: Policy) -> str:
         f"{carried[name]} AS {name}" if name in carried else f"c.{name}" for name in LEDGER_COLUMNS
     )
     return f"""
-SELECT coalesce(l.person_key, '') AS person_key, coalesce(CASE l.role {sheets} END, '') AS sheet,
+SELECT coalesce(l.person_key, '') AS person_key, coalesce(CASE l.sheet_place {sheets} END, '') AS sheet,
   CASE l.measure_no {names} END AS measure,
   CASE WHEN {unruled} THEN '{NO_RULE}' ELSE r.rule_id END AS rule_id,
   CASE WHEN {unruled} THEN '' ELSE r.indicator END AS indicator,
@@ -343,8 +349,7 @@ SELECT coalesce(l.person_key, '') AS person_key, coalesce(CASE l.role {sheets} E
   {points} AS points, l.due - {points} AS withheld,
   CASE WHEN {reason} <> 0 THEN 'void' WHEN l.final THEN 'final' ELSE 'provisional' END AS state,
   CASE {reason} {reasons} END AS reason, coalesce(s.caps, '') AS caps, l.fact_hash,
-  l.measure_no, CASE WHEN {unruled} THEN {rule_places(policy)[NO_RULE]} ELSE r.rule_place END AS rule_place,
-  coalesce(CASE l.role {sheet_places} END, 0) AS sheet_place
+  l.measure_no, CASE WHEN {unruled} THEN {rule_places(policy)[NO_RULE]} ELSE r.rule_place END AS rule_place, l.sheet_place
 FROM line l
 LEFT JOIN rule_text r ON r.rule_no = l.rule_no
 LEFT JOIN settled s ON s.line_no = l.rowid

@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from jianheng.contract import Batch, Stream
 from jianheng.errors import RetryError
 from jianheng.store import leases
+from jianheng.store.copying import PART, Copying
 from jianheng.store.engine import open_store, store_error, writing_latest
 from jianheng.store.tables import RUN
 from jianheng.sync.engine import sync_source
@@ -121,6 +122,36 @@ def test_who_falls_silent_while_he_holds_a_leases_row_holds_it_no_longer_than_th
     assert store_error(ended.value, "test").code == "store-away"
     silent.invalidate()
     silent.close()
+
+
+@pytest.mark.postgresql
+def test_who_is_stopped_in_the_middle_of_a_copy_holds_a_lease_no_longer_than_it_lasts(postgresql_store):
+    """Of a transaction that only waits PostgreSQL tires by itself; for the rest of a COPY it would wait for ever."""
+    with postgresql_store.begin() as connection:
+        connection.execute(sa.text("CREATE TABLE sent (key text)"))
+        lease = leases.take(connection, "test", "one", 0.3)
+    stopped, other = postgresql_store.connect(), postgresql_store.connect()
+    assert leases.renew(stopped, lease, 0.3)
+    sent = sa.Table("sent", sa.MetaData(), sa.Column("key", sa.Text()))
+    copying = Copying(stopped, sent)
+    copying.send([[f"key {number}" for number in range(PART)]], PART)
+    other.begin()
+    with Copying(other, sent) as elsewhere:  # holds no lease: nobody waits for him
+        elsewhere.send([["other"]], 1)
+        time.sleep(0.35)
+        with writing_latest(postgresql_store) as connection:
+            connection.exec_driver_sql("SET LOCAL lock_timeout = '10s'")  # a fault is told, not waited for
+            found = leases.take(connection, "test", "two", 0.3)
+        assert isinstance(found, leases.Lease)
+    other.commit()
+    other.close()
+    with pytest.raises(sa.exc.DBAPIError) as ended:
+        copying.settle()
+    assert store_error(ended.value, "test").code == "store-away"
+    stopped.invalidate()
+    stopped.close()
+    with postgresql_store.connect() as connection:
+        assert connection.scalars(sa.select(sent.c.key)).all() == ["other"]
 
 
 def test_a_lease_that_could_not_be_given_back_does_not_keep_its_own_process_away(lite_store, monkeypatch):

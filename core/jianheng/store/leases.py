@@ -75,6 +75,7 @@ def take(connection: sa.Connection, name: str, holder: str, ttl_s: float) -> Lea
         return Lease(name, holder, 1)
     if _is_in_force(connection, row):
         return _held(row)
+    _end_silent_copies(connection, ttl_s)
     mine = sa.update(LEASE).where(LEASE.c.name == name, LEASE.c.epoch == row.epoch)
     if not _is_over(connection, row):  # it may be renewed before we get the row's lock
         mine = mine.where(LEASE.c.expires_at <= now)
@@ -204,6 +205,23 @@ def _limit_silence(connection: sa.Connection, seconds: float) -> None:
     if connection.dialect.name == "postgresql":
         silent = max(round(seconds * 1000), 1)
         connection.exec_driver_sql(f"SET LOCAL idle_in_transaction_session_timeout = {silent}")
+
+
+_SILENT_COPIES = f"""
+SELECT count(pg_terminate_backend(a.pid)) FROM pg_stat_activity a
+JOIN pg_locks l ON l.pid = a.pid AND l.granted AND l.relation = to_regclass('{LEASE.name}') AND l.mode = 'RowExclusiveLock'
+WHERE a.datname = current_database() AND a.usename = current_user AND a.wait_event = 'ClientRead'
+  AND starts_with(a.query, 'COPY ') AND a.query_start < clock_timestamp() - make_interval(secs => %(seconds)s)
+"""  # noqa: S608 a name of ours
+
+
+def _end_silent_copies(connection: sa.Connection, seconds: float) -> None:
+    """End whoever was stopped while he sent rows under a lease: of a COPY, PostgreSQL itself would wait for ever."""
+    if connection.dialect.name != "postgresql":
+        return
+    ended = connection.exec_driver_sql(_SILENT_COPIES, {"seconds": seconds}).scalar_one()
+    if ended:
+        get_log("jianheng.store").warning("silent writers ended", count=ended, seconds=seconds)
 
 
 def _mine(lease: Lease) -> sa.Update:

@@ -8,6 +8,8 @@ import os
 import secrets
 import shutil
 import sys
+import threading
+import time
 from collections.abc import Generator, Iterator
 from pathlib import Path
 
@@ -133,6 +135,19 @@ def postgresql_url(request: pytest.FixtureRequest) -> Iterator[str]:
 def shared_postgresql_url(request: pytest.FixtureRequest) -> Iterator[str]:
     """A PostgreSQL database that is empty when the first test of a module asks for it."""
     yield from _made_database(request.config, "postgresql")
+
+
+@pytest.fixture
+def waited(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """Return the seconds that the test's own thread would have waited; others wait as ever."""
+    told: list[float] = []
+    own, sleep = threading.get_ident(), time.sleep
+
+    def wait(seconds: float) -> None:
+        (told.append if threading.get_ident() == own else sleep)(seconds)
+
+    monkeypatch.setattr(time, "sleep", wait)
+    return told
 
 
 @pytest.fixture

@@ -155,14 +155,6 @@ def test_records_out_of_order_stop_before_a_cursor_skips_any():
     assert raised.value.code == "reading-not-in-order"
 
 
-@pytest.fixture
-def slept(monkeypatch):
-    """Return the seconds that were waited, without waiting."""
-    waited: list[float] = []
-    monkeypatch.setattr("tenacity.nap.time.sleep", waited.append)
-    return waited
-
-
 def failing(errors):
     """Return a call that raises the errors one after the other and then answers."""
     left = list(errors)
@@ -175,11 +167,11 @@ def failing(errors):
     return call
 
 
-def test_a_call_is_made_again_after_what_the_other_side_asked_for(slept):
+def test_a_call_is_made_again_after_what_the_other_side_asked_for(waited):
     call = failing([RetryError("away", after_s=7), RetryError("away")])
     assert retried(call)("here") == "here"
-    assert slept[0] == 7
-    assert 0 <= slept[1] <= 30
+    assert waited[0] == 7
+    assert 0 <= waited[1] <= 30
 
 
 @pytest.mark.parametrize(
@@ -190,14 +182,14 @@ def test_a_wait_that_makes_no_sense_is_none(told, kept):
     assert RetryError("away", after_s=told).after_s == kept
 
 
-def test_a_call_is_made_only_so_often(slept):
+def test_a_call_is_made_only_so_often(waited):
     with pytest.raises(RetryError):
         retried(failing([RetryError("away")] * 9), attempts=3)("here")
-    assert len(slept) == 2
+    assert len(waited) == 2
 
 
 @pytest.mark.parametrize("error", [StopError("wrong"), ValueError("fault"), RetryError("away", after_s=31)])
-def test_what_waiting_does_not_mend_is_raised_at_once(slept, error):
+def test_what_waiting_does_not_mend_is_raised_at_once(waited, error):
     with pytest.raises(type(error)):
         retried(failing([error]), longest_s=30)("here")
-    assert slept == []
+    assert waited == []

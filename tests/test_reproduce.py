@@ -167,6 +167,7 @@ def test_a_closed_period_comes_out_again_after_a_migration(
     head = store_engine.schema_state(store)[1]
     (scripts / "versions" / "9999_weather.py").write_text(MIGRATION.format(head=head), encoding="utf-8")
     monkeypatch.setattr(store_engine, "_MIGRATIONS", str(scripts))
+    monkeypatch.setattr(store_engine, "REVISION", "9999")
     assert upgrade(store) == "9999"
     later = open_store(store.url)
     assert "weather" in {each["name"] for each in sa.inspect(later).get_columns("fact_case")}

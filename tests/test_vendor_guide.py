@@ -167,9 +167,9 @@ def test_the_adapter_of_the_guide_passes_the_kit_as_it_says(project):
     assert (report.tier, [each for each in report.outcomes if each.state == "failed"]) == ("bronze", [])
 
 
-def test_the_reading_of_pages_that_the_guide_shows_reads_every_page_and_tries_again(project, monkeypatch):
-    waited: list[float] = []
-    monkeypatch.setattr("tenacity.nap.time.sleep", waited.append)
+def test_the_reading_of_pages_that_the_guide_shows_reads_every_page_and_tries_again(
+    project, monkeypatch, waited
+):
     module = types.ModuleType("reading_in_pages")
     exec((project / "reading_in_pages.py").read_text(encoding="utf-8"), vars(module))  # noqa: S102
     book = {"": ([person(1), person(2)], "b"), "b": ([person(3)], None)}

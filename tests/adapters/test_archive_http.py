@@ -300,9 +300,7 @@ def test_token_answers_of_another_shape(answer):
     assert finding.problem.code == "archive-shape-wrong"
 
 
-def test_passing_troubles_are_waited_out_as_the_service_asks(web, monkeypatch):
-    waited: list[float] = []
-    monkeypatch.setattr("tenacity.nap.time.sleep", waited.append)
+def test_passing_troubles_are_waited_out_as_the_service_asks(web, waited):
     web.get(f"{BASE}/api/volumes", status=429, headers={"Retry-After": "7"})
     web.get(f"{BASE}/api/volumes", status=503, headers={"Retry-After": "100000"})
     web.get(f"{BASE}/api/volumes", status=500)
@@ -312,9 +310,7 @@ def test_passing_troubles_are_waited_out_as_the_service_asks(web, monkeypatch):
     assert 0 <= waited[2] <= 60
 
 
-def test_retry_after_may_be_a_date(web, monkeypatch):
-    waited: list[float] = []
-    monkeypatch.setattr("tenacity.nap.time.sleep", waited.append)
+def test_retry_after_may_be_a_date(web, waited):
     web.get(f"{BASE}/api/volumes", status=503, headers={"Retry-After": "Wed, 21 Oct 2015 07:28:00 GMT"})
     web.get(f"{BASE}/api/volumes", status=503, headers={"Retry-After": "whenever"})
     web.get(f"{BASE}/api/volumes", json=page([]))

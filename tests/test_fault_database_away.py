@@ -125,12 +125,15 @@ def test_who_falls_silent_while_he_holds_a_leases_row_holds_it_no_longer_than_th
 
 
 @pytest.mark.postgresql
-def test_who_is_stopped_in_the_middle_of_a_copy_holds_a_lease_no_longer_than_it_lasts(postgresql_store):
+def test_who_is_stopped_in_the_middle_of_a_copy_holds_a_lease_no_longer_than_it_lasts(
+    postgresql_store, monkeypatch
+):
     """Of a transaction that only waits PostgreSQL tires by itself; for the rest of a COPY it would wait for ever."""
     with postgresql_store.begin() as connection:
         connection.execute(sa.text("CREATE TABLE sent (key text)"))
         lease = leases.take(connection, "test", "one", 0.3)
     stopped, other = postgresql_store.connect(), postgresql_store.connect()
+    time.sleep(0.25)  # what is renewed now, and not committed, nobody sees
     assert leases.renew(stopped, lease, 0.3)
     sent = sa.Table("sent", sa.MetaData(), sa.Column("key", sa.Text()))
     copying = Copying(stopped, sent)
@@ -138,9 +141,14 @@ def test_who_is_stopped_in_the_middle_of_a_copy_holds_a_lease_no_longer_than_it_
     other.begin()
     with Copying(other, sent) as elsewhere:  # holds no lease: nobody waits for him
         elsewhere.send([["other"]], 1)
-        time.sleep(0.35)
+        time.sleep(0.1)
+        looks = iter([time.sleep] * 50)  # a fault is told, not waited for
+
+        def look(seconds: float) -> None:
+            next(looks)(seconds)
+
+        monkeypatch.setattr(time, "sleep", look)
         with writing_latest(postgresql_store) as connection:
-            connection.exec_driver_sql("SET LOCAL lock_timeout = '10s'")  # a fault is told, not waited for
             found = leases.take(connection, "test", "two", 0.3)
         assert isinstance(found, leases.Lease)
     other.commit()

@@ -7,6 +7,7 @@ took it and nothing is written. Time is the database's, so the clocks of hosts m
 
 import os
 import socket
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -22,6 +23,8 @@ from jianheng.logs import get_log
 from jianheng.store.engine import now_us, writing_latest
 from jianheng.store.operations import LEASE
 
+_LOOK_S = 0.1
+"""How often is looked whether a lease's row is free."""
 SILENT_S = 30.0
 """How long a transaction that only gives a lease back, or only shows that it is held, may do nothing."""
 
@@ -75,7 +78,7 @@ def take(connection: sa.Connection, name: str, holder: str, ttl_s: float) -> Lea
         return Lease(name, holder, 1)
     if _is_in_force(connection, row):
         return _held(row)
-    _end_silent_copies(connection, ttl_s)
+    _wait_for(connection, name, ttl_s)
     mine = sa.update(LEASE).where(LEASE.c.name == name, LEASE.c.epoch == row.epoch)
     if not _is_over(connection, row):  # it may be renewed before we get the row's lock
         mine = mine.where(LEASE.c.expires_at <= now)
@@ -215,13 +218,20 @@ WHERE a.datname = current_database() AND a.usename = current_user AND a.wait_eve
 """  # noqa: S608 a name of ours
 
 
-def _end_silent_copies(connection: sa.Connection, seconds: float) -> None:
-    """End whoever was stopped while he sent rows under a lease: of a COPY, PostgreSQL itself would wait for ever."""
+def _wait_for(connection: sa.Connection, name: str, seconds: float) -> None:
+    """Lock a lease's row, whoever holds it now.
+
+    Who was stopped while he sent rows under a lease is ended: of a transaction that only waits PostgreSQL tires by
+    itself (:func:`_limit_silence`), for the rest of a COPY it would wait for ever.
+    """
     if connection.dialect.name != "postgresql":
         return
-    ended = connection.exec_driver_sql(_SILENT_COPIES, {"seconds": seconds}).scalar_one()
-    if ended:
-        get_log("jianheng.store").warning("silent writers ended", count=ended, seconds=seconds)
+    free = sa.select(LEASE.c.epoch).where(LEASE.c.name == name).with_for_update(skip_locked=True)
+    while connection.execute(free).first() is None:
+        ended = connection.exec_driver_sql(_SILENT_COPIES, {"seconds": seconds}).scalar_one()
+        if ended:
+            get_log("jianheng.store").warning("silent writers ended", count=ended, seconds=seconds)
+        time.sleep(_LOOK_S)
 
 
 def _mine(lease: Lease) -> sa.Update:

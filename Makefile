@@ -24,7 +24,7 @@ demo: $(STAMP)
 	@$(BIN)/jianheng demo
 
 test: lint
-	@$(BIN)/python -m pytest -q -n $$($(BIN)/python -c "import os; print(2 * os.cpu_count())") --dist worksteal
+	@$(BIN)/python -m pytest -q -n $$($(BIN)/python -c "import os; print(os.cpu_count() + 1)") --dist worksteal
 
 lint: $(STAMP)
 	@$(BIN)/ruff check .

@@ -1,5 +1,6 @@
 """The same program on Apache Spark gives the same ledger, to the last bit of every line's id."""
 
+import os
 import shutil
 from collections.abc import Iterator
 from typing import Any
@@ -132,6 +133,9 @@ def world() -> dict[str, list[dict[str, Any]]]:
 @pytest.fixture(scope="module")
 def cluster() -> Iterator["spark.SparkSession"]:
     """A session of this machine's own, ended with the tests."""
+    os.environ.setdefault(
+        "JAVA_TOOL_OPTIONS", "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
+    )  # it lives for seconds
     opened = spark.session(settings=SMALL)
     opened.sparkContext.setLogLevel("OFF")
     yield opened

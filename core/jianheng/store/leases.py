@@ -26,7 +26,8 @@ from jianheng.store.operations import LEASE
 _LOOK_S = 0.1
 """How often is looked whether a lease's row is free."""
 SILENT_S = 30.0
-"""How long a transaction that only gives a lease back, or only shows that it is held, may do nothing."""
+"""How long a transaction that only gives a lease back, or only shows that it is held, may do nothing; a COPY of some
+thousand rows too, once its lease has run out and somebody else wants it."""
 
 
 _LEFT: set[tuple[str, str, int]] = set()
@@ -78,7 +79,7 @@ def take(connection: sa.Connection, name: str, holder: str, ttl_s: float) -> Lea
         return Lease(name, holder, 1)
     if _is_in_force(connection, row):
         return _held(row)
-    _wait_for(connection, name, ttl_s)
+    _wait_for(connection, name, min(ttl_s, SILENT_S))
     mine = sa.update(LEASE).where(LEASE.c.name == name, LEASE.c.epoch == row.epoch)
     if not _is_over(connection, row):  # it may be renewed before we get the row's lock
         mine = mine.where(LEASE.c.expires_at <= now)
@@ -221,7 +222,7 @@ WHERE a.datname = current_database() AND a.usename = current_user AND a.wait_eve
 def _wait_for(connection: sa.Connection, name: str, seconds: float) -> None:
     """Lock a lease's row, whoever holds it now.
 
-    Who was stopped while he sent rows under a lease is ended: of a transaction that only waits PostgreSQL tires by
+    Who was stopped so many seconds ago while he sent rows under a lease is ended: of a transaction that only waits PostgreSQL tires by
     itself (:func:`_limit_silence`), for the rest of a COPY it would wait for ever.
     """
     if connection.dialect.name != "postgresql":

@@ -201,20 +201,23 @@ def among(connection: sa.Connection, column: sa.Column[Any], keys: Iterable[str]
         each = sa.func.json_each(json.dumps(wanted, ensure_ascii=False)).table_valued("value")
         return column.in_(sa.select(each.c.value))
     if name == "postgresql":
-        return sa.and_(_within(connection, column, wanted), column == sa.any_(_as_one_value(wanted)))
+        told = _as_one_value(wanted)
+        return sa.and_(_within(connection, column, told), column == sa.any_(told))
     connection.execute(CreateTable(_KEYS, if_not_exists=True))
     connection.execute(sa.delete(_KEYS))
     insert_columns(connection, _KEYS, [wanted], len(wanted))
     return column == _KEYS.c.record_key
 
 
-def _within(connection: sa.Connection, column: sa.Column[Any], keys: Sequence[str]) -> sa.ColumnElement[bool]:
+def _within(
+    connection: sa.Connection, column: sa.Column[Any], keys: sa.ColumnElement[Any]
+) -> sa.ColumnElement[bool]:
     """Return that a column lies between the first and the last of some keys, in the order the server has them.
 
     PostgreSQL holds a thousand look-ups in an index to be dearer than going through all there is of an office, the
     more so of a table that is new to it. Keys of a batch mostly lie side by side: what is between them is little.
     """
-    each = sa.func.unnest(_as_one_value(keys)).column_valued("each")
+    each = sa.func.unnest(keys).column_valued("each")
     first, last = connection.execute(sa.select(sa.func.min(each), sa.func.max(each))).one()
     return column.between(first, last)
 

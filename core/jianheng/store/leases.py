@@ -222,8 +222,8 @@ WHERE a.datname = current_database() AND a.usename = current_user AND a.wait_eve
 def _wait_for(connection: sa.Connection, name: str, seconds: float) -> None:
     """Lock a lease's row, whoever holds it now.
 
-    Who was stopped so many seconds ago while he sent rows under a lease is ended: of a transaction that only waits PostgreSQL tires by
-    itself (:func:`_limit_silence`), for the rest of a COPY it would wait for ever.
+    Who was stopped so many seconds ago while he sent rows under a lease is ended: of a transaction that only waits
+    PostgreSQL tires by itself (:func:`_limit_silence`), for the rest of a COPY it would wait for ever.
     """
     if connection.dialect.name != "postgresql":
         return

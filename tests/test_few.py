@@ -18,7 +18,7 @@ from jianheng.rules.expression import compile_expression
 from jianheng.scoring.checking.example_world import facts_of as facts_of_example
 from jianheng.scoring.checking.example_world import read_examples
 from jianheng.scoring.kernel import few, program
-from jianheng.scoring.kernel.plan import LEDGER_COLUMNS
+from jianheng.scoring.kernel.plan_ledger import LEDGER_COLUMNS
 from jianheng.scoring.kernel.score import score
 from jianheng.scoring.kernel.sqlite_words import EPOCH, NotAlikeError, in_sqlite
 from jianheng.scoring.kernel.tallies import tallies_of

@@ -8,7 +8,7 @@ import pytest
 
 from jianheng.errors import FaultsError, StopError
 from jianheng.scoring.kernel import program
-from jianheng.scoring.kernel.plan import LEDGER_COLUMNS, LEDGER_ORDER
+from jianheng.scoring.kernel.plan_ledger import LEDGER_COLUMNS, LEDGER_ORDER
 from jianheng.scoring.kernel.score import case_states, score
 from jianheng.scoring.law.period import period
 from jianheng.scoring.law.points import half_up, shown, thousandths

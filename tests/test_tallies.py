@@ -1,6 +1,5 @@
 """Sums of ledger lines: what counts as an item, what is summed, and that sums move as their lines do."""
 
-from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -48,8 +47,7 @@ def by_hand(lines: list[dict[str, Any]]) -> dict[Key, Tally]:
         counts = int(line["state"] != "void" or line["reason"] == "no-rule")
         key = (*who, line["measure"], line["rule_id"])
         held = found.get(key, Tally(*key, line["indicator"], 0, 0, 0, 0, 0, 0, 0))
-        found[key] = replace(
-            held,
+        found[key] = held._replace(
             points=held.points + line["points"],
             provisional=held.provisional + line["points"] * (line["state"] == "provisional"),
             withheld=held.withheld + line["withheld"],
@@ -66,8 +64,8 @@ def by_hand(lines: list[dict[str, Any]]) -> dict[Key, Tally]:
     for (*where, _), (quantity, share) in items.items():
         key = (*where, ALL_RULES)
         held = found.get(key, Tally(*key, "", 0, 0, 0, 0, 0, 0, 0))
-        found[key] = replace(
-            held, items=held.items + 1, quantity=held.quantity + quantity, shares=held.shares + share
+        found[key] = held._replace(
+            items=held.items + 1, quantity=held.quantity + quantity, shares=held.shares + share
         )
     for who, numbers in cases.items():
         key = (*who, CASES, ALL_RULES)
@@ -201,5 +199,5 @@ def test_books_that_do_not_balance_are_refused(tmp_path):
     check_books(policy, ledger, tallies)
     key = ("wang", "prosecutor", "made", "made_p")
     with pytest.raises(StopError) as refused:
-        check_books(policy, ledger, tallies | {key: replace(tallies[key], points=2999)})
+        check_books(policy, ledger, tallies | {key: tallies[key]._replace(points=2999)})
     assert refused.value.code == "score-not-balanced"

@@ -18,7 +18,7 @@ from jianheng.errors import StopError
 from jianheng.scoring.closing.adjustments import IDENTITY, Facts, closing_of, kept_lines
 from jianheng.scoring.kernel import ledger_lines
 from jianheng.scoring.kernel.engine import connection as engine_connection
-from jianheng.scoring.kernel.plan import LEDGER_COLUMNS, entry_id_sql
+from jianheng.scoring.kernel.plan_ledger import LEDGER_COLUMNS, entry_id_sql
 from jianheng.scoring.kernel.program import facts_in
 from jianheng.scoring.kernel.score import score
 from jianheng.scoring.law.period import Period

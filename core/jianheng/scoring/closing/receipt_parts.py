@@ -10,7 +10,7 @@ from jianheng.facts.entities import ENTITIES
 from jianheng.scoring.closing.receipt import CALENDAR, FACTS, LAW, Part, law_part, rows_part
 from jianheng.scoring.kernel import ledger_lines
 from jianheng.scoring.kernel.evaluation import Evaluation
-from jianheng.scoring.kernel.plan import LEDGER_COLUMNS
+from jianheng.scoring.kernel.plan_ledger import LEDGER_COLUMNS
 from jianheng.scoring.records.kept import as_arrow, read_kept, standing_row, value_row
 from jianheng.store.tables import INDICATOR, PERSON_SCORE
 

@@ -18,6 +18,7 @@ from jianheng.scoring.law.exact import rounded, whole
 from jianheng.scoring.law.indicator_order import evaluation_order
 from jianheng.scoring.law.pack import Indicator
 from jianheng.scoring.law.period import Period
+from jianheng.scoring.law.points import SCALE
 from jianheng.scoring.law.policy import Policy
 
 _FINEST = 3
@@ -84,7 +85,8 @@ def _work_out(
     """Work out every indicator for everybody; what still holds of the last time is taken over."""
     by_id = {each.id: each for each in world.policy.file.indicators}
     for name in order:
-        reader = Reader(world, by_id[name], recording=recording, remembering=remembering)
+        node = by_id[name]
+        reader = Reader(world, node, recording=recording, remembering=remembering)
         column = world.columns[name] = []
         before = last.worked.get((name, recording))
         made = []
@@ -92,7 +94,7 @@ def _work_out(
             reader.turn_to(place)
             held = before[place] if before is not None else None
             if held is None or held.seen is None or not reader.still_sees(held.seen):
-                outcome = _outcome(by_id[name], reader)
+                outcome = _outcome(node, reader)
                 seen = None if reader.seen is None else tuple(reader.seen)
                 held = Worked(outcome, tuple(reader.basis), tuple(reader.reads.values()), seen)
             column.append(held.outcome)
@@ -116,7 +118,7 @@ def _outcome(node: Indicator, reader: Reader) -> Outcome:
     except NoValueError as nothing:
         return nothing.gap
     points = rounded(value, node.places)
-    if whole(points) != value:
+    if points * value.denominator != value.numerator * SCALE:
         reader.note("unrounded", value)
     return points
 

@@ -7,6 +7,7 @@ applicable, for the worse would come out as the better.
 
 from collections.abc import Callable, Collection, Mapping
 from fractions import Fraction
+from math import lcm
 
 from jianheng.scoring.indicators.outcome import Gap
 from jianheng.scoring.indicators.peers import part_below
@@ -38,10 +39,20 @@ def _deduct(node: Indicator, reader: Reader) -> Fraction:
 def _weighted(node: Indicator, reader: Reader) -> Fraction:
     weights = {each.id: reader.amount(f"weight:{each.id}", node.weights[each.id]) for each in reader.children}
     values, left_out = _children(node, reader)
-    total = sum((whole(value) * weights[name] for name, value in values.items()), Fraction(0))
+    total = _weighed(values, weights)
     if left_out and node.on_not_applicable == "reweight":
         total *= _raised(weights, left_out)
     return total
+
+
+def _weighed(values: Mapping[str, int], weights: Mapping[str, Fraction]) -> Fraction:
+    """Return the weighted sum of 0.001 values, brought to its lowest terms once."""
+    below = lcm(*(weights[name].denominator for name in values))
+    above = sum(
+        value * weights[name].numerator * (below // weights[name].denominator)
+        for name, value in values.items()
+    )
+    return Fraction(above, below * SCALE)
 
 
 def _children(node: Indicator, reader: Reader) -> tuple[dict[str, int], list[str]]:
@@ -186,7 +197,13 @@ def _peers(node: Indicator, reader: Reader) -> Fraction:
     reader.note(node.against or "max", against)
     if against <= 0:
         return _undivided(node, reader, node.input, against)
-    return full * value / against
+    return _times(full, value, against)
+
+
+def _times(full: Fraction, part: Fraction, of: Fraction) -> Fraction:
+    """Return ``full * part / of``, brought to its lowest terms once."""
+    below = full.denominator * part.denominator * of.numerator
+    return Fraction(full.numerator * part.numerator * of.denominator, below)
 
 
 def _raters(node: Indicator, reader: Reader) -> Fraction:

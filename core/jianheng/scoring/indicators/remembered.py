@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from threading import Lock
+from typing import NamedTuple
 
 from jianheng.scoring.indicators.outcome import Scored, Value
 from jianheng.scoring.indicators.reader import Seen
@@ -21,8 +22,7 @@ _MOST = 8
 """For so many offices, laws and periods it is remembered."""
 
 
-@dataclass(frozen=True, slots=True)
-class Worked:
+class Worked(NamedTuple):
     """One outcome, its record, and what was read for it; None where reading it again would not tell whether it holds."""
 
     outcome: Outcome

@@ -19,7 +19,8 @@ import pyarrow as pa
 import pyarrow.compute
 
 from jianheng.scoring.kernel import program
-from jianheng.scoring.kernel.plan import LEDGER_COLUMNS, LEDGER_ORDER, entry_id, has_team
+from jianheng.scoring.kernel.plan import has_team
+from jianheng.scoring.kernel.plan_ledger import LEDGER_COLUMNS, LEDGER_ORDER, entry_id
 from jianheng.scoring.kernel.sqlite_functions import day_of, install
 from jianheng.scoring.kernel.sqlite_words import NotAlikeError, in_sqlite
 from jianheng.scoring.law.period import Period

@@ -3,7 +3,7 @@
 import hashlib
 from collections import OrderedDict
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 from functools import cache
 from threading import Lock
 from typing import Any
@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from jianheng.errors import StopError
 from jianheng.scoring.indicators.outcome import Tally
 from jianheng.scoring.kernel.horizon import Under
-from jianheng.scoring.kernel.plan import LEDGER_COLUMNS
+from jianheng.scoring.kernel.plan_ledger import LEDGER_COLUMNS
 from jianheng.scoring.kernel.tallies import TALLY_FIELDS, Key
 from jianheng.store.bulk import insert_arrow, insert_rows, read_arrow
 from jianheng.store.chunks import chunks
@@ -245,7 +245,7 @@ def keep_tallies(
                     TALLY.c.rule_id == rule_id,
                 )
             )
-    rows = [(ledger_id, *astuple(after[key])) for key in sorted(changed) if key in after]
+    rows = [(ledger_id, *after[key]) for key in sorted(changed) if key in after]
     insert_rows(connection, TALLY, rows)
 
 

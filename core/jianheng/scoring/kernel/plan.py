@@ -7,19 +7,15 @@ Only forms that every engine has: text, BIGINT and DATE columns, ``//`` on integ
 order. That is what makes the ledger the same on each of them.
 """
 
-import hashlib
-from collections.abc import Iterator, Sequence
-from operator import itemgetter
-from typing import Any
+from collections.abc import Iterator
 
+from jianheng.scoring.kernel.plan_ledger import ledger, sheets, told_sql
 from jianheng.scoring.kernel.plan_limits import REASONS, limits
 from jianheng.scoring.kernel.plan_rules import COMBINATIONS, MATCHED, PERMITTED, THINGS, candidates
 from jianheng.scoring.kernel.plan_tables import (
     NEVER,
-    factor_rows,
     gate_patterns,
     measure_numbers,
-    rule_places,
     spans,
 )
 from jianheng.scoring.kernel.plan_team import HELD, MEMBER, rank_sql, team
@@ -27,38 +23,6 @@ from jianheng.scoring.law.compiled import CompiledFactor
 from jianheng.scoring.law.points import half_up_sql
 from jianheng.scoring.law.policy import Policy
 from jianheng.scoring.law.sizes import exact, sizes
-from jianheng.store.tables import NO_RULE
-
-LEDGER_COLUMNS = (
-    "person_key",
-    "sheet",
-    "measure",
-    "rule_id",
-    "indicator",
-    "case_no",
-    "item_kind",
-    "item_key",
-    "item_label",
-    "day",
-    "quantity",
-    "unit_points",
-    "coefficient",
-    "factors",
-    "share",
-    "points",
-    "withheld",
-    "state",
-    "reason",
-    "caps",
-    "fact_hash",
-)
-"""What a ledger line says, in order."""
-
-LEDGER_ORDER = ("person_key", "day", "measure", "rule_id", "item_key", "sheet")
-"""In which order lines come."""
-
-LEDGER_PLACES = {"measure": "measure_no", "rule_id": "rule_place", "sheet": "sheet_place"}
-"""Columns of the view ``ledger``, beside what a line says, that sort as these texts do and quicker; not of carried lines."""
 
 
 def steps(policy: Policy) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -72,7 +36,7 @@ def steps(policy: Policy) -> tuple[tuple[str, ...], tuple[str, ...]]:
     made += [team(policy)] if shares else []
     made += [THINGS, COMBINATIONS, PERMITTED, candidates(policy), MATCHED]
     made += [_subject(policy, shares=shares), _priced(policy), _line(policy, shares=shares)]
-    return tuple(made), (*limits(policy), f"CREATE TEMP VIEW ledger AS {_ledger(policy)}")
+    return tuple(made), (*limits(policy), *ledger(policy))
 
 
 def has_team(policy: Policy) -> bool:
@@ -182,18 +146,6 @@ def _steady(policy: Policy, factor: CompiledFactor) -> bool:
     )
 
 
-def _told(policy: Policy, n: int, row: str, what: str) -> str:
-    """Return what the row of a factor's table says: its ``permille``, or what is ``told`` of it."""
-    rows = factor_rows(policy, policy.factors[n])
-    if what == "permille":
-        return f"CAST(CASE {row} {' '.join(f'WHEN {each[-1]} THEN {each[4]}' for each in rows)} ELSE 1000 END AS BIGINT)"
-    return f"CASE {row} {' '.join(f'WHEN {each[-1]} THEN {_text(each[5])}' for each in rows)} END"
-
-
-def _text(value: str) -> str:
-    return f"'{value}'"
-
-
 def _priced(policy: Policy) -> str:
     """One row per item, person and rule, with what the item is worth before it is shared, and whether it is final."""
     joins, permille, rows = [], [], []
@@ -205,7 +157,7 @@ def _priced(policy: Policy) -> str:
             row = f"CASE {held} {choices} END"
             row = f"CASE WHEN {bears} THEN {row} END" if bears else row
             rows.append(f"{row} AS factor_{n}")
-            permille.append(f"({_told(policy, n, row, 'permille')})")
+            permille.append(f"({told_sql(policy, n, row, 'permille')})")
         else:
             joins.append(
                 f"LEFT JOIN {'best' if _takes_best(each) else 'factor'}_{n} f{n} ON f{n}.held = {held}"
@@ -285,8 +237,8 @@ def _line(policy: Policy, *, shares: bool) -> str:
     FROM priced WHERE shared AND measure_no IN ({numbers})
   ) summed"""
     number = {reason: n for n, reason in enumerate(REASONS)}
-    sheets = " ".join(
-        f"WHEN '{role}' THEN {place}" for place, (role, _) in enumerate(_sheets(policy), start=1)
+    places = " ".join(
+        f"WHEN '{role}' THEN {place}" for place, (role, _) in enumerate(sheets(policy), start=1)
     )
     reason = (
         f"CASE WHEN p.person_key IS NULL THEN {number['no-person']}"
@@ -298,75 +250,8 @@ def _line(policy: Policy, *, shares: bool) -> str:
     fault = "".join(f", p.{name}" for name in _faults(policy))
     return f"""
 CREATE TEMP TABLE line AS
-WITH part AS (SELECT *, coalesce(CASE role {sheets} END, 0) AS sheet_place FROM ({parts}) whole)
+WITH part AS (SELECT *, coalesce(CASE role {places} END, 0) AS sheet_place FROM ({parts}) whole)
 SELECT p.measure_no, p.case_no, p.item_key, p.item_label, p.fact_hash, p.day, p.quantity, p.person_key, p.sheet_place, p.rule_no,
   coalesce(p.due, 0) AS due, p.share, {reason} AS reason_no, p.final{told}{fault}{", p.worth" if shares else ""}
 FROM part p
 """
-
-
-def _sheets(policy: Policy) -> list[tuple[str, str]]:
-    """Return the role and the id of every sheet, as their ids sort; their places count from 1, and 0 is no sheet."""
-    return sorted(((each.role, each.id) for each in policy.file.sheets), key=itemgetter(1))
-
-
-def _ledger(policy: Policy) -> str:
-    """The ledger: what counted, what was refused, and what no rule speaks of, each with its reason."""
-    count = range(len(policy.factors))
-    permille = [f"({_told(policy, n, f'l.factor_{n}', 'permille')})" for n in count]
-    widen, narrow = exact(sizes(policy).coefficient)
-    product = f"({' * '.join(map(widen, permille))})" if permille else "1000"
-    coefficient = (
-        narrow(half_up_sql(product, 1000 ** (len(permille) - 1))) if len(permille) > 1 else narrow(product)
-    )
-    texts = ", ".join(_told(policy, n, f"l.factor_{n}", "told") for n in count)
-    factors = f"concat_ws(';', {texts})" if permille else "''"
-    reasons = " ".join(f"WHEN {n} THEN '{reason}'" for n, reason in enumerate(REASONS))
-    sheets = " ".join(
-        f"WHEN {place} THEN '{sheet}'" for place, (_, sheet) in enumerate(_sheets(policy), start=1)
-    )
-    numbers = measure_numbers(policy)
-    names = " ".join(f"WHEN {number} THEN '{name}'" for name, number in numbers.items())
-    kinds = " ".join(
-        f"WHEN {number} THEN '{policy.measures[name].grain}'" for name, number in numbers.items()
-    )
-    unruled = "l.rule_no IS NULL OR l.person_key IS NULL"
-    reason = "coalesce(x.reason_no, l.reason_no)"
-    points = f"CASE WHEN {reason} <> 0 THEN 0 ELSE coalesce(s.points, l.due) END"
-    due = "c.points + c.withheld"
-    left = f"coalesce(s.points, CASE WHEN x.line_no IS NULL THEN {due} ELSE 0 END)"
-    carried = {"points": left, "withheld": f"{due} - {left}", "caps": "coalesce(s.caps, '')"}
-    again = ", ".join(
-        f"{carried[name]} AS {name}" if name in carried else f"c.{name}" for name in LEDGER_COLUMNS
-    )
-    return f"""
-SELECT coalesce(l.person_key, '') AS person_key, coalesce(CASE l.sheet_place {sheets} END, '') AS sheet,
-  CASE l.measure_no {names} END AS measure,
-  CASE WHEN {unruled} THEN '{NO_RULE}' ELSE r.rule_id END AS rule_id,
-  CASE WHEN {unruled} THEN '' ELSE r.indicator END AS indicator,
-  l.case_no, CASE l.measure_no {kinds} END AS item_kind, l.item_key, l.item_label, l.day, l.quantity,
-  coalesce(r.unit_points, 0) AS unit_points, CAST({coefficient} AS BIGINT) AS coefficient, {factors} AS factors, l.share,
-  {points} AS points, l.due - {points} AS withheld,
-  CASE WHEN {reason} <> 0 THEN 'void' WHEN l.final THEN 'final' ELSE 'provisional' END AS state,
-  CASE {reason} {reasons} END AS reason, coalesce(s.caps, '') AS caps, l.fact_hash,
-  l.measure_no, CASE WHEN {unruled} THEN {rule_places(policy)[NO_RULE]} ELSE r.rule_place END AS rule_place, l.sheet_place
-FROM line l
-LEFT JOIN rule_text r ON r.rule_no = l.rule_no
-LEFT JOIN settled s ON s.line_no = l.rowid
-LEFT JOIN refused x ON x.line_no = l.rowid
-WHERE l.day >= $start
-UNION ALL
-SELECT {again}, 0, 0, 0 FROM carried c
-LEFT JOIN settled s ON s.line_no = -1 - c.rowid LEFT JOIN refused x ON x.line_no = -1 - c.rowid
-"""
-
-
-def entry_id_sql(columns: Sequence[str] = LEDGER_COLUMNS) -> str:
-    """Return the expression that names a line by all it says: equal lines have equal ids."""
-    return f"md5(concat_ws('|', {', '.join(columns)}))"
-
-
-def entry_id(line: Sequence[Any]) -> str:
-    """Return the name of a line, as :func:`entry_id_sql` gives it, from what it says in the order of its columns."""
-    told = "|".join(str(each) for each in line if each is not None)
-    return hashlib.md5(told.encode(), usedforsecurity=False).hexdigest()

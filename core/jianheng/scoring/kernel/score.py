@@ -17,7 +17,7 @@ import pyarrow.compute
 from jianheng.errors import StopError
 from jianheng.facts.entities import ENTITIES
 from jianheng.rules.views import NEEDED, PERSONAL
-from jianheng.scoring.kernel import few, plan, plan_tables, program
+from jianheng.scoring.kernel import few, plan, plan_ledger, plan_tables, program
 from jianheng.scoring.kernel.engine import connection
 from jianheng.scoring.law.period import Period
 from jianheng.scoring.law.policy import Policy
@@ -87,12 +87,14 @@ def score(
         if done is not None:
             return Scoring(*done)
     with lines(facts, policy, period, units, source_order, only=only, carry=carry) as engine:
-        columns = ", ".join(plan.LEDGER_COLUMNS)
-        quicker = plan.LEDGER_PLACES if only is None else {}  # then nothing is carried
-        order = [quicker.get(name, name) for name in plan.LEDGER_ORDER]
-        ledger = engine.sql(
-            f"SELECT {plan.entry_id_sql()} AS entry_id, {columns} FROM ledger ORDER BY {', '.join(order)}"
-        ).to_arrow_table()
+        if only is None and carry is None:
+            select = plan_ledger.ordered_ledger_sql(policy)
+        else:
+            columns, order = map(", ".join, (plan_ledger.LEDGER_COLUMNS, plan_ledger.LEDGER_ORDER))
+            select = (
+                f"SELECT {plan_ledger.entry_id_sql()} AS entry_id, {columns} FROM ledger ORDER BY {order}"
+            )
+        ledger = engine.sql(select).to_arrow_table()
         cases = engine.execute("SELECT count(*) FROM fact_case").fetchone()
     return Scoring(ledger, cases[0] if cases else 0)
 
@@ -104,7 +106,9 @@ def _check_in_force(policy: Policy, period: Period) -> None:
 
 def _carried(spots: Iterable[tuple[str, str, dt.date]], carry: Carry | None) -> pa.Table:
     if carry is None:
-        return pa.table({name: pa.array([], arrow_type(LEDGER.c[name])) for name in plan.LEDGER_COLUMNS})
+        return pa.table(
+            {name: pa.array([], arrow_type(LEDGER.c[name])) for name in plan_ledger.LEDGER_COLUMNS}
+        )
     return carry({Spot(*row) for row in spots})
 
 

@@ -15,7 +15,7 @@ from sqlglot import exp
 
 from jianheng.errors import StopError
 from jianheng.facts.entities import ENTITIES
-from jianheng.scoring.kernel import plan, program
+from jianheng.scoring.kernel import plan_ledger, program
 from jianheng.scoring.law.period import Period
 from jianheng.scoring.law.policy import Policy
 from jianheng.store.bulk import arrow_type
@@ -80,13 +80,13 @@ def score(
     _put(spark, "scope_unit", pa.table({"unit_code": pa.array(list(units), pa.string())}))
     if policy.workdays is not None:
         _put(spark, "workday", policy.workdays)
-    nothing = {name: pa.array([], arrow_type(LEDGER.c[name])) for name in plan.LEDGER_COLUMNS}
+    nothing = {name: pa.array([], arrow_type(LEDGER.c[name])) for name in plan_ledger.LEDGER_COLUMNS}
     _put(spark, "carried", pa.table(nothing))
     for step in (*program.views(policy), *program.pricing(policy, period), *program.settling(policy, period)):
         _run(spark, step)
         if step.name == "item":
             _check(spark)
-    told = f"SELECT {plan.entry_id_sql()} AS entry_id, {', '.join(plan.LEDGER_COLUMNS)} FROM ledger"  # noqa: S608 columns of ours
+    told = f"SELECT {plan_ledger.entry_id_sql()} AS entry_id, {', '.join(plan_ledger.LEDGER_COLUMNS)} FROM ledger"  # noqa: S608 columns of ours
     return spark.sql(in_spark(told))
 
 

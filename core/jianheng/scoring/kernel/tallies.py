@@ -1,7 +1,6 @@
 """Sums of ledger lines, and moving them by a difference."""
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import fields
 
 import pyarrow as pa
 import pyarrow.compute
@@ -82,7 +81,7 @@ def tallies_of(ledger: pa.Table, counted: Collection[str] | None = None) -> dict
                 engine.register(name, table)
             columns = engine.sql(select).to_arrow_table().columns
             rows = list(zip(*(each.to_pylist() for each in columns), strict=True))
-    return {row[:4]: Tally(*row) for row in rows}
+    return {row[:4]: Tally._make(row) for row in rows}
 
 
 _SUMMED = (
@@ -121,4 +120,4 @@ def total(tallies: Iterable[Tally], name: str) -> int:
     return sum(getattr(each, name) for each in tallies)
 
 
-TALLY_FIELDS = tuple(each.name for each in fields(Tally))
+TALLY_FIELDS = Tally._fields

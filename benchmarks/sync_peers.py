@@ -2,7 +2,7 @@
 
 import sqlite3
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import psycopg
 import sqlalchemy as sa
@@ -14,27 +14,6 @@ _NAMES = ", ".join(COLUMNS)
 _CHANGES = ", ".join(f"{name} = excluded.{name}" for name in COLUMNS[1:])
 
 
-class _Watch:
-    """Seconds spent outside of making rows."""
-
-    def __init__(self) -> None:
-        self.made = 0.0
-        self.begun = time.perf_counter()
-
-    def batches(self, count: int) -> Iterator[list[dict[str, object]]]:
-        source = sync_sources.mappings(count)
-        while True:
-            begun = time.perf_counter()
-            rows = next(source, None)
-            self.made += time.perf_counter() - begun
-            if rows is None:
-                return
-            yield rows
-
-    def read(self) -> float:
-        return time.perf_counter() - self.begun - self.made
-
-
 def sqlite_upsert(url: str, count: int) -> float:
     """Return the seconds of a bare ``executemany`` upsert, a commit per batch."""
     connection = sqlite3.connect(str(sa.make_url(url).database))
@@ -43,11 +22,12 @@ def sqlite_upsert(url: str, count: int) -> float:
     connection.execute(f"CREATE TABLE bare ({_NAMES}, PRIMARY KEY ({COLUMNS[0]}))")
     marks = ", ".join("?" for _ in COLUMNS)
     upsert = f"INSERT INTO bare VALUES ({marks}) ON CONFLICT DO UPDATE SET {_CHANGES}"
-    watch = _Watch()
-    for rows in watch.batches(count):
+    made = sync_sources.made(sync_sources.mappings(count))
+    begun = time.perf_counter()
+    for rows in made:
         connection.executemany(upsert, [tuple(row.values()) for row in rows])
         connection.commit()
-    taken = watch.read()
+    taken = time.perf_counter() - begun
     connection.close()
     return taken
 
@@ -61,14 +41,15 @@ def postgresql_merge(url: str, count: int) -> float:
         cursor.execute(f"CREATE TEMPORARY TABLE given ({kinds}) ON COMMIT DELETE ROWS")
         connection.commit()
         merge = f"INSERT INTO bare SELECT * FROM given ON CONFLICT ({COLUMNS[0]}) DO UPDATE SET {_CHANGES}"
-        watch = _Watch()
-        for rows in watch.batches(count):
+        made = sync_sources.made(sync_sources.mappings(count))
+        begun = time.perf_counter()
+        for rows in made:
             with cursor.copy("COPY given FROM STDIN") as copy:
                 for row in rows:
                     copy.write_row(tuple(row.values()))
             cursor.execute(merge)
             connection.commit()
-        return watch.read()
+        return time.perf_counter() - begun
 
 
 BARE: dict[str, Callable[[str, int], float]] = {"sqlite": sqlite_upsert, "postgresql": postgresql_merge}

@@ -35,11 +35,16 @@ def store(server):
 
 
 def disturbed(store, mode, disturb):
-    """Sync while the database is disturbed after the second of four batches; return the error."""
+    """Sync while the database is disturbed after the second of four batches; return the error.
+
+    The source is asked for a batch while those before are written: it takes its time.
+    """
 
     def read(_stream, _cursor):
         for number in range(4):
             if number == 2:
+                while mode == "cursor" and len(current(store, "case", "case_no")) < 6:
+                    time.sleep(0.01)
                 disturb()
             yield Batch(ROWS[number * 3 : number * 3 + 3], str(number) if mode == "cursor" else None)
 

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -163,6 +164,8 @@ def test_who_was_overtaken_writes_nothing_more(store, mode):
         else:
             yield Batch(rows["case"][:1], "1")
         if not seconds:
+            while mode == "cursor" and not current(store, "case", "case_no"):  # it may still be being written
+                time.sleep(0.01)
             seconds.append(None)
             overtake(store)
             sync_source(store, OFFICE, Reader("up", lambda: [Stream("case", "case", "cursor")], second))

@@ -1,10 +1,9 @@
 """One batch of rows: check each, compare with what is held, write what differs, count all."""
 
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field
-from functools import partial
 from itertools import compress
 from typing import Any, TypeAlias
 
@@ -14,39 +13,23 @@ import sqlalchemy as sa
 from jianheng.errors import problem
 from jianheng.facts.columns import Checked, check
 from jianheng.facts.convert import Reject
-from jianheng.facts.entities import ENTITIES
 from jianheng.facts.entity import Entity
 from jianheng.facts.given import Rows
 from jianheng.facts.vectors import at
 from jianheng.store import fact_versions
 from jianheng.sync.counts import Counts
+from jianheng.sync.place import Place
+from jianheng.sync.references import refuse_unknown
 
-REMEMBERED = 100_000
-"""References that a read remembers as known before it begins anew: what it holds does not grow with the rows."""
 PART = 20_000
 """Rows of a batch that are checked and written at a time: what is held of a large batch stays bounded."""
 AHEAD = 2_500
 """Rows that are checked at a time while a server writes those before them."""
 
-Ready: TypeAlias = Callable[[Entity, Rows], tuple[Checked, list[Reject]]]
+Looked: TypeAlias = tuple[Checked, list[Reject]]
+"""Rows that were checked, and those that may not even be looked at."""
+Ready: TypeAlias = Callable[[Entity, Rows], Looked]
 """Checks some rows; rows that may not even be looked at are left out and told beside."""
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where rows go: which office, source and stream, of which entity, by which run, recorded when.
-
-    ``met`` collects the live keys that any stream of this run showed of the entity: a record that
-    moved from one stream to another has not vanished.
-    """
-
-    office: str
-    source: str
-    stream: str
-    entity: Entity
-    run_id: int
-    at: int
-    met: set[str] = field(default_factory=set)
 
 
 @dataclass(slots=True)
@@ -115,31 +98,65 @@ class Applied:
         return [key for part in self.taken for key in part.keys]
 
 
-def _only_check(entity: Entity, rows: Rows) -> tuple[Checked, list[Reject]]:
+def nothing() -> None:
+    """Do nothing."""
+
+
+def only_checked(entity: Entity, rows: Rows) -> Looked:
+    """Check rows of which each may be looked at."""
     return check(entity, rows), []
 
 
+def checked_ahead(entity: Entity, rows: Rows, ready: Ready, enough: Callable[[], bool]) -> list[Looked]:
+    """Check the first rows of a batch before their turn, a part at a time, until it is enough.
+
+    What cannot be checked is left to be told when its turn comes.
+    """
+    done: list[Looked] = []
+    for part in _cut(rows[:PART] if not isinstance(rows, pa.Table) else rows.slice(0, PART), AHEAD):
+        if enough():
+            break
+        try:
+            done.append(ready(entity, part))
+        except Exception:  # noqa: BLE001 raised again in its turn, after what comes before it
+            break
+    return done
+
+
 def apply_rows(
-    connection: sa.Connection, place: Place, rows: Rows, seen: Seen, ready: Ready = _only_check
+    connection: sa.Connection,
+    place: Place,
+    rows: Rows,
+    seen: Seen,
+    adding: fact_versions.Adding,
+    ready: Ready = only_checked,
+    first: Sequence[Looked] = (),
+    meanwhile: Callable[[], None] = nothing,
 ) -> Applied:
-    """Apply one batch within the caller's transaction; an Arrow table stands for its rows."""
+    """Apply one batch within the caller's transaction.
+
+    Args:
+        connection: the transaction's.
+        place: where the rows go.
+        rows: an Arrow table stands for its rows.
+        seen: what this read has met; brought up to date.
+        adding: takes the versions to be added; they are there when it is settled.
+        ready: checks a part of the rows.
+        first: what checking the first rows gave, where that was done before (:func:`checked_ahead`).
+        meanwhile: done while the first rows are checked; may use the connection.
+    """
     counts = Counts()
     rejects: list[Reject] = []
     unknown: list[Reject] = []
     unfit: list[Reject] = []
     taken: list[Taken] = []
-    ahead = connection.dialect.name != "sqlite"  # which would work in this process too, and wait for its turn
-    where = (place.entity, place.office, place.source, place.stream)
-    ask = partial(_ask_ahead, connection, place, rows, seen)
-    with (
-        fact_versions.adding(connection, *where) as adding,
-        closing(_in_parts(place.entity, rows, ready, ask if ahead else None)) as checked,
-    ):
+    aside = connection.dialect.name != "sqlite"  # which would work in this process too, and wait for its turn
+    with closing(_in_parts(place.entity, rows, ready, first, meanwhile, aside=aside)) as checked:
         for batch, odd in checked:
             before = len(rejects)
             sifted = _sift(batch, rejects, place.entity, seen)
             refused = len(rejects) - before
-            fresh = _refuse_unknown_references(connection, place, batch, sifted, unknown, seen, adding)
+            fresh = refuse_unknown(connection, place, batch, sifted, unknown, seen.known_refs, adding)
             counts += _write(connection, place, batch, fresh, seen.highest, adding)
             counts += Counts(
                 emitted=len(batch) + len(odd),
@@ -155,28 +172,42 @@ def apply_rows(
     return Applied(counts, (*rejects, *unknown, *unfit), tuple(taken))
 
 
-def _in_parts(
-    entity: Entity, rows: Rows, ready: Ready, meanwhile: Callable[[], None] | None
-) -> Generator[tuple[Checked, list[Reject]], None, None]:
-    """Yield the rows checked, in order; with ``meanwhile`` the next are while the caller writes those before.
+def _cut(rows: Rows, size: int, since: int = 0) -> Iterator[Rows]:
+    """Yield rows in parts from a place on; of no rows at all one part without any."""
+    for start in range(since, max(1, len(rows)), size):
+        yield rows.slice(start, size) if isinstance(rows, pa.Table) else rows[start : start + size]
 
-    ``meanwhile`` is done while the first are checked.
+
+def _in_parts(
+    entity: Entity,
+    rows: Rows,
+    ready: Ready,
+    first: Sequence[Looked],
+    meanwhile: Callable[[], None],
+    *,
+    aside: bool,
+) -> Generator[Looked, None, None]:
+    """Yield the rows checked, in order; ``aside`` the next are while the caller writes those before.
+
+    ``meanwhile`` is done while the first are checked, or before all else where they were ahead of their turn.
     """
-    size = PART if meanwhile is None else min(AHEAD, PART)
-    starts = range(0, max(1, len(rows)), size)
-    cut = (
-        rows.slice(start, size) if isinstance(rows, pa.Table) else rows[start : start + size]
-        for start in starts
-    )
-    if meanwhile is None or len(starts) == 1:
+    since = sum(len(checked) + len(odd) for checked, odd in first)
+    cut = _cut(rows, min(AHEAD, PART) if aside else PART, since)
+    if first or not aside or len(rows) <= AHEAD:
+        meanwhile()
+        meanwhile = nothing
+    yield from first
+    if since and since >= len(rows):
+        return
+    if not aside or len(rows) - since <= AHEAD:
         yield from (ready(entity, part) for part in cut)
         return
-    with ThreadPoolExecutor(1, "check") as aside:
-        coming = aside.submit(ready, entity, next(cut))
+    with ThreadPoolExecutor(1, "check") as beside:
+        coming = beside.submit(ready, entity, next(cut))
         meanwhile()
         for part in cut:
             done = coming.result()
-            coming = aside.submit(ready, entity, part)
+            coming = beside.submit(ready, entity, part)
             yield done
         yield coming.result()
 
@@ -232,81 +263,6 @@ def _collision(entity: Entity, batch: Checked, place: int, seen: Seen) -> Reject
         other=seen.locators.get(key, ""),
     )
     return Reject(key, locator, (told,), batch.row(place))
-
-
-def _refuse_unknown_references(
-    connection: sa.Connection,
-    place: Place,
-    batch: Checked,
-    fresh: Sequence[int],
-    rejects: list[Reject],
-    seen: Seen,
-    adding: fact_versions.Adding,
-) -> Sequence[int]:
-    """Return ``fresh`` without the rows whose strict references are unknown; those go to ``rejects``."""
-    for vector, column in zip(batch.columns, place.entity.columns, strict=True):
-        if not column.strict or column.ref is None:
-            continue
-        target = ENTITIES[column.ref]
-        values = vector.values
-        wanted = _named(values, batch.deleted, fresh)
-        known = seen.known_refs.setdefault(column.ref, set())
-        if len(known) > REMEMBERED:
-            known.clear()
-        if not wanted <= known:
-            adding.settle()
-            known |= fact_versions.known(connection, target, place.office, wanted - known)
-        if wanted <= known:
-            continue
-        kept: list[int] = []
-        for spot in fresh:
-            value = values[spot]
-            if value is None or batch.deleted[spot] or value in known:
-                kept.append(spot)
-                continue
-            key, locator = batch.keys[spot], batch.locators[spot]
-            told = problem(
-                "row-unknown-reference",
-                entity=place.entity.label,
-                entity_name=place.entity.name,
-                column=column.label,
-                column_name=column.name,
-                target=target.label,
-                target_name=target.name,
-                value=value,
-                at=locator,
-            )
-            rejects.append(Reject(key, locator, (told,), batch.row(spot)))
-        fresh = kept
-    return fresh
-
-
-def _ask_ahead(connection: sa.Connection, place: Place, rows: Rows, seen: Seen) -> None:
-    """Ask once for what the first rows of a batch seem to name: their parts need not stop writing to ask."""
-    for column in place.entity.columns:
-        if not column.strict or column.ref is None:
-            continue
-        known = seen.known_refs.setdefault(column.ref, set())
-        wanted = _seemingly_named(rows, column.name) - known
-        if wanted and len(known) + len(wanted) <= REMEMBERED:
-            known |= fact_versions.known(connection, ENTITIES[column.ref], place.office, wanted)
-
-
-def _seemingly_named(rows: Rows, name: str) -> set[str]:
-    """Return the texts in a column of the first rows, unchecked; what no key can be is left out."""
-    cells: Iterable[object] = ()
-    if not isinstance(rows, pa.Table):
-        cells = (row.get(name) for row in rows[:PART])
-    elif rows.column_names.count(name) == 1 and pa.types.is_string(rows.schema.field(name).type):
-        cells = rows[name].slice(0, PART).unique().to_pylist()
-    return {each.strip() for each in cells if isinstance(each, str) and each.isprintable()}
-
-
-def _named(values: Sequence[Any], deleted: Sequence[bool], fresh: Sequence[int]) -> set[str]:
-    """Return what the rows at some places name; what is deleted names nothing any more."""
-    if len(fresh) == len(values) and True not in deleted:
-        return {*values} - {None}
-    return {values[spot] for spot in fresh if values[spot] is not None and not deleted[spot]}
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,23 +2,26 @@
 
 import datetime as dt
 from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
+from functools import partial
 
 import pyarrow as pa
 import sqlalchemy as sa
 
 from jianheng.contract import Batch
-from jianheng.facts.columns import Checked, check
-from jianheng.facts.convert import Reject
+from jianheng.facts.columns import check
 from jianheng.facts.entity import Entity
 from jianheng.facts.given import Given, Rows, given_in
 from jianheng.store import fact_versions
 from jianheng.store.engine import now_us
 from jianheng.store.operations import STREAM
 from jianheng.sync import cursors, quarantine
-from jianheng.sync.apply import Applied, Place, Seen, apply_rows
+from jianheng.sync.apply import Applied, Looked, Seen, apply_rows, checked_ahead, nothing
 from jianheng.sync.guards import check_books, fit_rows, trimmed
+from jianheng.sync.place import Place
+from jianheng.sync.references import ask_ahead
 from jianheng.sync.shapes import Shape, check_codes, check_shape, merge, observe, shape_from, unknown_codes
 from jianheng.sync.task import Task
 
@@ -30,6 +33,10 @@ class Looks:
     known: Shape
     seen: Shape
     codes: Counter[tuple[str, str]] = field(default_factory=Counter)
+
+    def copy(self) -> "Looks":
+        """Return the same, for a transaction that may be rolled back."""
+        return replace(self, codes=self.codes.copy())
 
 
 def moment_in(connection: sa.Connection, place: Place) -> Place:
@@ -45,28 +52,71 @@ def looks_of(connection: sa.Connection, task: Task) -> Looks:
     return Looks(shape, shape)
 
 
-def take_batch(
-    connection: sa.Connection, task: Task, now: Place, batch: Batch, seen: Seen, looks: Looks
-) -> Applied:
-    """Apply one batch within the caller's transaction, and account for every row.
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """A batch whose turn it is.
+
+    Attributes:
+        place: where its rows go, at a moment of its own.
+        seen: what its read has met.
+        first: what checking its first rows gave, where they were checked ahead.
+    """
+
+    batch: Batch
+    place: Place
+    seen: Seen
+    first: Sequence[Looked] = ()
+
+
+def take_batches(connection: sa.Connection, task: Task, turns: Sequence[Turn], looks: Looks) -> list[Applied]:
+    """Apply batches within the caller's transaction, and account for every row.
 
     Raises:
         DriftError: its rows do not look as those of the stream did.
         StopError: a row is unaccounted for.
     """
+    where = (task.place.entity, task.place.office, task.place.source, task.place.stream)
+    rows = [turn.batch.rows for turn in turns]
+    ahead = (
+        connection.dialect.name != "sqlite"
+    )  # in this process asking costs next to nothing, and early spares none
+    ask = partial(ask_ahead, connection, task.place, rows, turns[0].seen.known_refs)
+    done: list[Applied] = []
+    with fact_versions.adding(connection, *where) as adding:
+        for turn in turns:
+            meanwhile = ask if ahead and turn is turns[0] else nothing
+            done.append(_take(connection, task, turn, looks, adding, meanwhile))
+    for turn, applied in zip(turns, done, strict=True):
+        settle(connection, turn.place, applied)
+    return done
+
+
+def _take(
+    connection: sa.Connection,
+    task: Task,
+    turn: Turn,
+    looks: Looks,
+    adding: fact_versions.Adding,
+    meanwhile: Callable[[], None],
+) -> Applied:
+    now, rows = turn.place, turn.batch.rows
     reads = cursors.short(task.reader.fingerprint)
-    looked = observe(batch.rows, reads)
+    looked = observe(rows, reads)
     names = (now.entity, now.source, now.stream)
-    check_shape(looks.known, looked, batch.rows, *names)
-    done = apply_rows(connection, now, batch.rows, seen, _fit_and_checked)
+    check_shape(looks.known, looked, rows, *names)
+    done = apply_rows(connection, now, rows, turn.seen, adding, _fit_and_checked, turn.first, meanwhile)
     rejects = tuple(trimmed(each, now.entity) for each in done.rejects)
     applied = replace(done, rejects=rejects)
-    check_books(now, len(batch.rows), applied.counts)
+    check_books(now, len(rows), applied.counts)
     looks.codes.update(unknown_codes(rejects))
     check_codes(looks.known, looks.codes, *names, reads)
     looks.seen = merge(looks.seen, looked)
-    settle(connection, now, applied)
     return applied
+
+
+def looked_ahead(entity: Entity, batch: Batch, enough: Callable[[], bool]) -> list[Looked]:
+    """Check the first rows of a batch while another is written, until it is enough."""
+    return checked_ahead(entity, batch.rows, _fit_and_checked, enough)
 
 
 _SIMPLE = frozenset({str, float, bool, Decimal, dt.date, dt.datetime, type(None)})
@@ -74,7 +124,7 @@ _SIMPLE = frozenset({str, float, bool, Decimal, dt.date, dt.datetime, type(None)
 _SMALL = range(-(2**63), 2**63)
 
 
-def _fit_and_checked(entity: Entity, rows: Rows) -> tuple[Checked, list[Reject]]:
+def _fit_and_checked(entity: Entity, rows: Rows) -> Looked:
     """Check the rows that may be looked at closely, and tell of those that may not."""
     given = given_in(rows)
     if all(_is_simple(given, name) for name in given.columns):

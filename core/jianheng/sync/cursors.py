@@ -17,7 +17,7 @@ from jianheng.errors import StopError
 from jianheng.store.engine import now_us
 from jianheng.store.operations import STREAM
 from jianheng.store.tables import CURSOR
-from jianheng.sync.apply import Place
+from jianheng.sync.place import Place
 
 VERSION = 2
 """Of the envelope."""

@@ -22,9 +22,9 @@ from jianheng.store.engine import store_error, writing
 from jianheng.store.leases import LeaseLostError, give_back
 from jianheng.store.runs import PART, begin_run, end_abandoned, end_run
 from jianheng.sync import pauses, quarantine
-from jianheng.sync.apply import Place
 from jianheng.sync.counts import Counts, SourceReport, StreamReport, told_problems
 from jianheng.sync.fence import LEASE_S, Fence, fenced, take_fence
+from jianheng.sync.place import Place
 from jianheng.sync.stream import sync_stream
 from jianheng.sync.task import Affects, Progress, Reader, Span, Task, Wish
 

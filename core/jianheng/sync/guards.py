@@ -13,8 +13,8 @@ from jianheng.errors import AskError, Problem, StopError, problem
 from jianheng.facts.convert import KEY_LIMIT, Reject, shown
 from jianheng.facts.entity import Entity
 from jianheng.store import fact_versions
-from jianheng.sync.apply import Place
 from jianheng.sync.counts import Counts
+from jianheng.sync.place import Place
 
 MASS_CHANGE_PERCENT = 20
 MASS_CHANGE_AT_LEAST = 10

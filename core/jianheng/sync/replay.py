@@ -10,10 +10,10 @@ from jianheng.facts.entities import ENTITIES
 from jianheng.store.leases import give_back
 from jianheng.store.runs import PART, begin_run, end_run
 from jianheng.sync import quarantine
-from jianheng.sync.apply import Place
 from jianheng.sync.counts import Counts, SourceReport, StreamReport
 from jianheng.sync.entries import Entry, Wanted, entries
 from jianheng.sync.fence import Fence, fenced, take_fence
+from jianheng.sync.place import Place
 from jianheng.sync.stream import replay
 
 

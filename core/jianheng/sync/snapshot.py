@@ -6,7 +6,7 @@ from functools import partial
 from jianheng.contract import Batch
 from jianheng.store import fact_versions
 from jianheng.sync.apply import Seen
-from jianheng.sync.batches import close_gone, keep_looks, looks_of, moment_in, take_batch
+from jianheng.sync.batches import Turn, close_gone, keep_looks, looks_of, moment_in, take_batches
 from jianheng.sync.counts import Counts
 from jianheng.sync.fence import fenced
 from jianheng.sync.guards import check_vanished, unreadable
@@ -36,7 +36,7 @@ def read_snapshot(task: Task) -> Counts:
         looks = looks_of(connection, task)
         before = fact_versions.live_keys(connection, place.entity, place.office, place.source, place.stream)
         for batch in batches:
-            applied = take_batch(connection, task, now, batch, seen, looks)
+            (applied,) = take_batches(connection, task, [Turn(batch, now, seen)], looks)
             rejected |= {reject.locator for reject in applied.rejects}
             counts = counts + applied.counts
         keep_looks(connection, place, looks)

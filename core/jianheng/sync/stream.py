@@ -1,14 +1,29 @@
 """Reading one stream: changes batch by batch from a cursor on, each batch one transaction with its cursor."""
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import replace
+from functools import partial
 
+import sqlalchemy as sa
+
+from jianheng.contract import Batch
 from jianheng.errors import AskError, EmptiedError, JianhengError, Problem, RetryError, StopError, problem
 from jianheng.store import audit, fact_versions
 from jianheng.store.engine import now_us
 from jianheng.store.leases import LeaseLostError
 from jianheng.sync import cursors, pauses, quarantine
-from jianheng.sync.apply import Applied, Highest, Place, Seen, apply_rows
-from jianheng.sync.batches import close_gone, keep_looks, looks_of, moment_in, settle, take_batch
+from jianheng.sync.apply import Applied, Highest, Looked, Seen, apply_rows
+from jianheng.sync.batches import (
+    Looks,
+    Turn,
+    close_gone,
+    keep_looks,
+    looked_ahead,
+    looks_of,
+    moment_in,
+    settle,
+    take_batches,
+)
 from jianheng.sync.counts import Counts, StreamReport
 from jianheng.sync.edge import Edge, marks_of
 from jianheng.sync.fence import Fence, fenced
@@ -19,6 +34,8 @@ from jianheng.sync.guards import (
     empty_source,
     mass_change,
 )
+from jianheng.sync.overlap import overlapped
+from jianheng.sync.place import Place
 from jianheng.sync.shapes import DriftError
 from jianheng.sync.snapshot import read_snapshot
 from jianheng.sync.sweep import Met, bury_unmet, is_due, keys_apart, mark_swept
@@ -143,15 +160,15 @@ def _read_cursor(
             looks = looks_of(connection, task)
             anything = fact_versions.any_held(connection, place.entity, place.office, place.source)
         highest = None if anything else Highest()
-        for batch in reader.read(task.stream.name, cursor):
-            with fenced(task.fence) as connection:
-                now = moment_in(connection, place)
-                seen = Seen(known_refs=known_refs, highest=highest)
-                applied = take_batch(connection, task, now, batch, seen, looks)
-                if batch.cursor is not None:
-                    reached = cursors.Kept(batch.cursor, marks_of(applied), full_at)
-                    cursors.keep(connection, now, reached, reader.fingerprint)
-                keep_looks(connection, place, looks)
+
+        def seen() -> Seen:
+            return Seen(known_refs=known_refs, highest=highest)
+
+        def keep(connection: sa.Connection, now: Place, reached: str, applied: Applied) -> None:
+            kept = cursors.Kept(reached, marks_of(applied), full_at)
+            cursors.keep(connection, now, kept, reader.fingerprint)
+
+        for batch, applied in _written(task, reader.read(task.stream.name, cursor), looks, seen, keep):
             edge.look(applied)
             if task.shared:
                 place.met.update(*(part.live for part in applied.taken))
@@ -170,6 +187,39 @@ def _read_cursor(
     if met is not None:
         with fenced(task.fence) as connection:  # a row that did not come again is not there any more
             close_gone(connection, place, met.places)
+
+
+def _written(
+    task: Task,
+    batches: Iterator[Batch],
+    looks: Looks,
+    seen: Callable[[], Seen],
+    keep: Callable[[sa.Connection, Place, str, Applied], None],
+) -> Iterator[tuple[Batch, Applied]]:
+    """Yield batches as they are written, each transaction with the cursor its last batch reached."""
+
+    def write(group: Sequence[tuple[Batch, Sequence[Looked]]]) -> list[Applied]:
+        nonlocal looks
+        with fenced(task.fence) as connection:
+            now, looked = moment_in(connection, task.place), looks.copy()
+            turns = [  # a record may change from one batch to the next: its versions must not begin at one moment
+                Turn(batch, replace(now, at=now.at + after), seen(), first)
+                for after, (batch, first) in enumerate(group)
+            ]
+            done = take_batches(connection, task, turns, looked)
+            reached = [
+                (turn.batch.cursor, turn.place, applied)
+                for turn, applied in zip(turns, done, strict=True)
+                if turn.batch.cursor is not None
+            ]
+            for cursor, place, applied in reached[-1:]:
+                keep(connection, place, cursor, applied)
+            keep_looks(connection, task.place, looked)
+        looks = looked
+        return done
+
+    check = partial(looked_ahead, task.place.entity)
+    return overlapped(task.fence.store, batches, check, write)
 
 
 def _meet(met: Met, applied: Applied, *, with_keys: bool) -> None:
@@ -195,13 +245,12 @@ def _read_span(task: Task, span: Span) -> Iterator[Counts]:
         cursor = None if known is None else known.cursor
         looks = looks_of(connection, task)
     read = 0
-    for batch in reader.read_range(task.stream.name, span, cursor):
-        with fenced(task.fence) as connection:
-            now = moment_in(connection, place)
-            applied = take_batch(connection, task, now, batch, Seen(), looks)
-            if batch.cursor is not None:
-                cursors.keep(connection, now, cursors.Kept(batch.cursor), reader.fingerprint, partition)
-            keep_looks(connection, place, looks)
+
+    def keep(connection: sa.Connection, now: Place, reached: str, _applied: Applied) -> None:
+        cursors.keep(connection, now, cursors.Kept(reached), reader.fingerprint, partition)
+
+    given = reader.read_range(task.stream.name, span, cursor)
+    for batch, applied in _written(task, given, looks, Seen, keep):
         read += len(batch.rows)
         task.wish.progress(task.stream.name, read)
         yield applied.counts
@@ -260,7 +309,10 @@ def replay(fence: Fence, place: Place, numbers: Collection[int] = ()) -> Counts:
         if not again:
             return Counts()
         now = moment_in(connection, place)
-        applied = apply_rows(connection, now, again, Seen())
+        with fact_versions.adding(
+            connection, place.entity, place.office, place.source, place.stream
+        ) as adding:
+            applied = apply_rows(connection, now, again, Seen(), adding)
         check_books(place, len(again), applied.counts)
         settle(connection, now, applied)
     return applied.counts

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 
 from jianheng.contract import Batch, Stream
 from jianheng.errors import Problem
-from jianheng.sync.apply import Place
 from jianheng.sync.fence import Fence
+from jianheng.sync.place import Place
 
 Progress = Callable[[str, int], None]
 """Called with a stream's name and the rows read so far."""

@@ -1,0 +1,122 @@
+"""Batches into a store that is a server: while some are written, the source is asked for the next.
+
+A server works on what it was given while this process would only wait. So batches are written in a thread of their
+own, in order, and meanwhile the next are fetched and their first rows are checked. What has come by the end of a
+transaction is written in the next one together, which spares most of what a transaction costs beside its rows.
+Whatever is raised, by the source or by the store, comes after what was written before it, as it would without a thread.
+"""
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextvars import copy_context
+from typing import Generic, TypeVar
+
+import sqlalchemy as sa
+
+from jianheng.contract import Batch
+from jianheng.errors import JianhengError
+
+TOGETHER = 60_000
+"""Rows that wait for their turn, and of one transaction, but for the batch that goes beyond: what is held is bounded."""
+BATCHES_TOGETHER = 50
+"""Batches of one transaction, at most: some hold few rows or none."""
+
+Ahead = TypeVar("Ahead")
+"""What was made of some rows before their turn."""
+Done = TypeVar("Done")
+
+Check = Callable[[Batch, Callable[[], bool]], Sequence[Ahead]]
+"""Makes of the first rows of a batch what can be made, until told that it is their turn."""
+Write = Callable[[Sequence[tuple[Batch, Sequence[Ahead]]]], Sequence[Done]]
+"""Writes batches in one transaction, each given with what was made of its first rows."""
+
+
+def overlapped(
+    store: sa.Engine, batches: Iterable[Batch], check: Check[Ahead], write: Write[Ahead, Done]
+) -> Iterator[tuple[Batch, Done]]:
+    """Yield each batch with what writing it gave, once it is written.
+
+    A store in this process would only wait for its turn: there one thing is done after the other.
+    """
+    if store.dialect.name == "sqlite":
+        for batch in batches:
+            yield batch, *write([(batch, ())])  # type: ignore[misc]
+        return
+    coming = iter(batches)
+    with ThreadPoolExecutor(1, "write") as beside:
+        line = _Line(write)
+        turns: deque[Future[list[tuple[Batch, Done]]]] = deque()
+        failed: Exception | None = None
+        while line.failed is None:
+            following, failed = _fetched(coming)
+            if following is None:
+                break
+            busy = turns[-1] if turns else None
+            line.join(following, () if busy is None else check(following, busy.done))
+            turns.append(beside.submit(copy_context().run, line.write))
+            while turns and (turns[0].done() or line.full):
+                yield from turns.popleft().result()
+        for turn in turns:
+            yield from turn.result()
+        failed = line.failed or failed
+        if failed is not None:
+            raise failed
+
+
+def _fetched(coming: Iterator[Batch]) -> tuple[Batch | None, Exception | None]:
+    """Return the next batch, or what fetching it raised: what came before it is to be written first."""
+    try:
+        return next(coming, None), None
+    except Exception as error:  # noqa: BLE001 raised again in its turn
+        return None, error
+
+
+class _Line(Generic[Ahead, Done]):
+    """Batches that wait to be written: one thread lets them join, another writes them.
+
+    Attributes:
+        failed: what ended the writing, if anything did.
+    """
+
+    def __init__(self, write: Write[Ahead, Done]) -> None:
+        self._write = write
+        self._waiting: deque[tuple[Batch, Sequence[Ahead]]] = deque()
+        self._joined = self._taken = 0
+        self.failed: Exception | None = None
+
+    def join(self, batch: Batch, ahead: Sequence[Ahead]) -> None:
+        """Let a batch wait for its turn."""
+        self._joined += len(batch.rows)
+        self._waiting.append((batch, ahead))
+
+    @property
+    def full(self) -> bool:
+        """Whether so many rows wait that no more are to be fetched."""
+        return self._joined - self._taken >= TOGETHER or len(self._waiting) >= BATCHES_TOGETHER
+
+    def write(self) -> list[tuple[Batch, Done]]:
+        """Write what waits, in one transaction; where that is refused, batch by batch as far as it goes.
+
+        Nothing where it was written in the turn before, or after a failure.
+        """
+        group: list[tuple[Batch, Sequence[Ahead]]] = []
+        rows = 0
+        while self._waiting and rows < TOGETHER and len(group) < BATCHES_TOGETHER and self.failed is None:
+            group.append(self._waiting.popleft())
+            rows += len(group[-1][0].rows)
+        self._taken += rows
+        done: list[Done] = []
+        parts = [group] if group else []
+        while parts and self.failed is None:
+            try:
+                done += self._write(parts[0])
+            except JianhengError as error:  # which of them? each by itself
+                if len(parts[0]) == 1:
+                    self.failed = error
+                parts = [[each] for each in parts[0]] if len(parts[0]) > 1 else []
+            except Exception as error:  # noqa: BLE001 raised again, by the thread that asked
+                self.failed = error
+            else:
+                parts = parts[1:]
+        return [(batch, each) for (batch, _), each in zip(group, done, strict=False)]

@@ -22,6 +22,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import sqlalchemy as sa
@@ -36,6 +37,8 @@ from jianheng.sync.stream import Reader
 
 OFFICE = "990101"
 TARGETS = {"sqlite": 0.5, "postgresql": 0.6}
+ROUNDS = 3
+DLT_TARGETS = {"mappings": 5.0, "arrow": 1.0}
 DLT_ROWS = 100_000
 """dlt takes minutes over a million mappings; its rate at this size is the better of the two for it."""
 SERVERS = {
@@ -173,25 +176,26 @@ def _tell(name: str, ratio: float, target: float, *, at_most: bool = False) -> N
     print(f"bench {name} ratio={ratio:.3g} target={target:.3g} {'ok' if good else 'short'}", flush=True)
 
 
+Round = dict[str, float]
+"""Seconds of one round by what took them; what was not measured is not there."""
+
+
 def measure(kind: str, count: int) -> None:
-    """Measure one kind of store and tell every ratio."""
-    with (
-        tempfile.TemporaryDirectory() as folder,
-        _place(kind, folder) as url,
-        _place(kind, folder) as arrow,
-    ):
-        rows: Ours = _alone(ours, url, count, arrow=False)
-        columns: Ours = _alone(ours, arrow, count, arrow=True)
-        held = _digest(url, "fact_organisation_suspect")
-        assert held == _digest(arrow, "fact_organisation_suspect"), "both forms must give the same rows"
-        for form, taken in (("mappings", rows), ("Arrow", columns)):
-            print(
-                f"{kind}: {form} first {count / taken.first:,.0f} rows/s, all read again unchanged"
-                f" {count / taken.again:,.0f} rows/s ({taken.again / taken.first:.1%} of the first),"
-                f" from the cursor {taken.from_cursor:.2f} s; {count} rows"
-            )
-        _peers(kind, folder, count, rows, columns, held)
-    _tell(f"sync_{kind}_unchanged", rows.from_cursor / rows.first, 0.05, at_most=True)
+    """Measure one kind of store, all sides in turn and so often, and tell the median of every ratio."""
+    rounds = [_round(kind, count) for _ in range(ROUNDS)]
+    for name in rounds[0]:
+        told = ", ".join(f"{_rows(name, count) / each[name]:,.0f}" for each in rounds)
+        print(f"{kind}: {name.replace('_', ' ')}: {told} rows/s")
+    for form in ("mappings", "arrow"):
+        if "bare" in rounds[0]:
+            name = {"mappings": "rows"}.get(form, form)
+            _tell(f"sync_{kind}_{name}", _ratio(rounds, "bare", f"{form}_first", count), TARGETS[kind])
+        for which in ("first", "again"):
+            if f"dlt_{form}_{which}" in rounds[0]:
+                ratio = _ratio(rounds, f"dlt_{form}_{which}", f"{form}_{which}", count)
+                _tell(f"sync_{kind}_dlt_{form}_{which}", ratio, DLT_TARGETS[form])
+    unchanged = _ratio(rounds, "mappings_from_cursor", "mappings_first", count)
+    _tell(f"sync_{kind}_unchanged", unchanged, 0.05, at_most=True)
     whole, columns_mb, part = (
         _peak_of(kind, size, arrow=form)
         for size, form in ((count, False), (count, True), (count // 5, False))
@@ -203,6 +207,28 @@ def measure(kind: str, count: int) -> None:
     _tell(f"sync_{kind}_peak_growth", whole / part, 1.1, at_most=True)
 
 
+def _rows(name: str, count: int) -> int:
+    return min(count, DLT_ROWS) if name.startswith("dlt_mappings") else count
+
+
+def _ratio(rounds: Sequence[Round], above: str, below: str, count: int) -> float:
+    """Return the median of the rounds' ratios of seconds a row."""
+    size = _rows(below, count) / _rows(above, count)
+    return float(median(each[above] / each[below] * size for each in rounds))
+
+
+def _round(kind: str, count: int) -> Round:
+    with tempfile.TemporaryDirectory() as folder, _place(kind, folder) as url, _place(kind, folder) as arrow:
+        found: Round = {}
+        for form, place in (("mappings", url), ("arrow", arrow)):
+            taken: Ours = _alone(ours, place, count, arrow=form == "arrow")
+            found[f"{form}_first"], found[f"{form}_again"] = taken.first, taken.again
+            found[f"{form}_from_cursor"] = taken.from_cursor
+        held = _digest(url, "fact_organisation_suspect")
+        assert held == _digest(arrow, "fact_organisation_suspect"), "both forms must give the same rows"
+    return found | _peers(kind, count, held)
+
+
 def _peak_of(kind: str, count: int, *, arrow: bool) -> float:
     """Return the peak of memory, in MB, of a sync whose source makes its rows batch by batch."""
     with tempfile.TemporaryDirectory() as folder, _place(kind, folder) as url:
@@ -210,29 +236,24 @@ def _peak_of(kind: str, count: int, *, arrow: bool) -> float:
     return taken.peak_mb
 
 
-def _peers(kind: str, folder: str, count: int, rows: Ours, columns: Ours, held: tuple[int, str]) -> None:
-    if kind in sync_peers.BARE:
-        with _place(kind, folder) as url:
-            bare: float = _alone(sync_peers.BARE[kind], url, count)
-            assert held == _digest(url, "bare"), "the peer must hold the same rows"
-        print(f"{kind}: bare {count / bare:,.0f} rows/s")
-        _tell(f"sync_{kind}_rows", bare / rows.first, TARGETS[kind])
-        _tell(f"sync_{kind}_arrow", bare / columns.first, TARGETS[kind])
-    if kind != "postgresql":
-        return
-    for form, taken, target in (("mappings", rows, 5.0), ("arrow", columns, 1.0)):
-        size = min(count, DLT_ROWS) if form == "mappings" else count
-        with _place(kind, folder) as url:
-            told = _dlt(url, size, form)
-            if told is None:
-                print("dlt is not installed: not compared")
-                return
-            if size == count:
-                assert held == _digest(url, "bench.organisation"), "the peer must hold the same rows"
-        for which, seconds in (("first", taken.first), ("again", taken.again)):
-            rate = size / told[which]
-            print(f"{kind}: dlt merge, {form}, {which}, {rate:,.0f} rows/s")
-            _tell(f"sync_{kind}_dlt_{form}_{which}", count / seconds / rate, target)
+def _peers(kind: str, count: int, held: tuple[int, str]) -> Round:
+    found: Round = {}
+    with tempfile.TemporaryDirectory() as folder:
+        if kind in sync_peers.BARE:
+            with _place(kind, folder) as url:
+                found["bare"] = _alone(sync_peers.BARE[kind], url, count)
+                assert held == _digest(url, "bare"), "the peer must hold the same rows"
+        for form in DLT_TARGETS if kind == "postgresql" else ():
+            size = _rows(f"dlt_{form}", count)
+            with _place(kind, folder) as url:
+                told = _dlt(url, size, form)
+                if told is None:
+                    print("dlt is not installed: not compared")
+                    return found
+                if size == count:
+                    assert held == _digest(url, "bench.organisation"), "the peer must hold the same rows"
+            found |= {f"dlt_{form}_{which}": seconds for which, seconds in told.items()}
+    return found
 
 
 def main() -> None:

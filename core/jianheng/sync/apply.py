@@ -25,6 +25,8 @@ PART = 20_000
 """Rows of a batch that are checked and written at a time: what is held of a large batch stays bounded."""
 AHEAD = 2_500
 """Rows that are checked at a time while a server writes those before them."""
+EARLY = 5_000
+"""Rows that are checked at a time before their turn: more at a time cost less each."""
 
 Looked: TypeAlias = tuple[Checked, list[Reject]]
 """Rows that were checked, and those that may not even be looked at."""
@@ -113,7 +115,7 @@ def checked_ahead(entity: Entity, rows: Rows, ready: Ready, enough: Callable[[],
     What cannot be checked is left to be told when its turn comes.
     """
     done: list[Looked] = []
-    for part in _cut(rows[:PART] if not isinstance(rows, pa.Table) else rows.slice(0, PART), AHEAD):
+    for part in _cut(rows[:PART] if not isinstance(rows, pa.Table) else rows.slice(0, PART), EARLY):
         if enough():
             break
         try:

@@ -17,7 +17,7 @@ import sqlalchemy as sa
 from jianheng.contract import Batch
 from jianheng.errors import JianhengError
 
-TOGETHER = 60_000
+TOGETHER = 30_000
 """Rows that wait for their turn, and of one transaction, but for the batch that goes beyond: what is held is bounded."""
 BATCHES_TOGETHER = 50
 """Batches of one transaction, at most: some hold few rows or none."""

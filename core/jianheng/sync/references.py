@@ -1,6 +1,6 @@
 """References to records of other entities: which of them are known, and the rows whose strict ones are not."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -82,12 +82,12 @@ def ask_ahead(
 
 def _seemingly_named(rows: Rows, name: str) -> set[str]:
     """Return the texts in a column of the first rows, unchecked; what no key can be is left out."""
-    cells: Iterable[object] = ()
+    texts: set[str] = set()
     if not isinstance(rows, pa.Table):
-        cells = (row.get(name) for row in rows[:MOST])
+        texts = {cell for row in rows[:MOST] if type(cell := row.get(name)) is str}
     elif rows.column_names.count(name) == 1 and pa.types.is_string(rows.schema.field(name).type):
-        cells = rows[name].slice(0, MOST).unique().to_pylist()
-    return {each.strip() for each in cells if isinstance(each, str) and each.isprintable()}
+        texts = {*rows[name].slice(0, MOST).unique().to_pylist()} - {None}
+    return {each.strip() for each in texts if each.isprintable()}
 
 
 def _named(values: Sequence[Any], deleted: Sequence[bool], fresh: Sequence[int]) -> set[str]:

@@ -20,6 +20,10 @@ from thoroughness import examples
 from upstream import OFFICE, broken_chains, case, current, versions
 
 
+class CrashError(BaseException):
+    """Stands for what ends a process."""
+
+
 class Store:
     """Stands for a store: of it only its kind is asked."""
 
@@ -34,6 +38,20 @@ def batches(count, rows=1):
     return [Batch([{"n": number}] * rows, str(number)) for number in range(count)]
 
 
+GONE = StopError("source-failed", source="up", told="gone")
+
+
+def listened(found):
+    """Return what was yielded, as cursors and what writing gave, and what was raised in the end."""
+    heard = []
+    try:
+        for batch, done in found:
+            heard.append((batch.cursor, done))
+    except (StopError, ValueError, CrashError) as raised:
+        return heard, raised
+    return heard, None
+
+
 def nothing_ahead(_batch, _enough):
     return ()
 
@@ -46,11 +64,12 @@ def told(found):
 @given(
     pace=st.lists(st.tuples(st.integers(0, 2), st.integers(0, 2)), max_size=12),
     refused=st.integers(0, 14),
+    error=st.sampled_from([StopError("store-full", told="", doing=""), ValueError("odd"), CrashError()]),
     source_fails=st.booleans(),
     store=st.sampled_from([SERVER, FILE]),
 )
 def test_what_is_yielded_is_what_was_written_whatever_fails_and_whoever_is_slow(
-    pace, refused, source_fails, store
+    pace, refused, error, source_fails, store
 ):
     """All before the batch that is refused, and before the failure of the source; then what was raised."""
     committed = []
@@ -60,7 +79,7 @@ def test_what_is_yielded_is_what_was_written_whatever_fails_and_whoever_is_slow(
             time.sleep(slow / 1000)
             yield Batch([{"n": number}], str(number))
         if source_fails:
-            raise StopError("source-failed", source="up", told="gone")
+            raise GONE
 
     def write(group):
         taken = []
@@ -68,22 +87,18 @@ def test_what_is_yielded_is_what_was_written_whatever_fails_and_whoever_is_slow(
             number = int(batch.cursor)
             time.sleep(pace[number][1] / 1000)
             if number == refused:
-                raise StopError("store-full", told="", doing="")
+                raise error
             taken.append(batch.cursor)
         committed.extend(taken)  # all of a transaction or nothing
         return taken
 
-    found, raised = [], None
-    try:
-        for batch, done in overlapped(store, source(), nothing_ahead, write):
-            found.append((batch.cursor, done))
-    except StopError as error:
-        raised = error.code
+    found, raised = listened(overlapped(store, source(), nothing_ahead, write))
     expected = [str(number) for number in range(min(refused, len(pace)))]
-    assert committed == expected
-    assert found == [(each, each) for each in expected]
-    stopped = "store-full" if refused < len(pace) else "source-failed" if source_fails else None
-    assert raised == stopped
+    ends = refused < len(pace) and not isinstance(error, Exception)
+    # Where the process is ending, what was to be written together with it is not written one by one.
+    assert committed == (expected[: len(committed)] if ends else expected)
+    assert found == [(each, each) for each in committed]
+    assert raised is (error if refused < len(pace) else GONE if source_fails else None)
 
 
 def test_what_came_while_others_were_written_is_written_in_one_transaction():
@@ -158,6 +173,50 @@ def test_rows_are_checked_ahead_only_while_others_are_written():
     assert len(told(overlapped(SERVER, batches(2), check, write))) == 2
     assert asked == [("1", False)]
     assert ahead == [(), ("looked at 1",)]
+
+
+def test_when_nobody_listens_any_more_nothing_that_waits_is_written(monkeypatch):
+    monkeypatch.setattr(overlap, "BATCHES_TOGETHER", 2)
+    committed = []
+
+    def write(group):
+        time.sleep(0.01)
+        committed.extend(batch.cursor for batch, _ in group)
+        return [None] * len(group)
+
+    found = overlapped(SERVER, iter(batches(30)), nothing_ahead, write)
+    assert next(found)[0].cursor == "0"
+    found.close()
+    assert committed == [str(number) for number in range(len(committed))]
+    assert len(committed) <= 5
+
+
+def test_a_list_that_the_source_fills_again_is_written_as_it_was_given():
+    def source():
+        rows = []
+        for number in range(5):
+            rows.append({"n": number})
+            yield Batch(rows, str(number))
+            rows.clear()
+
+    def write(group):
+        time.sleep(0.002)
+        return [[row["n"] for row in batch.rows] for batch, _ in group]
+
+    assert told(overlapped(SERVER, source(), nothing_ahead, write)) == [(str(n), [n]) for n in range(5)]
+
+
+def test_rows_that_are_none_are_told_after_what_came_before():
+    committed = []
+
+    def write(group):
+        time.sleep(0.002)
+        committed.extend(batch.cursor for batch, _ in group)
+        return [None] * len(group)
+
+    with pytest.raises(TypeError):
+        told(overlapped(SERVER, [*batches(3), Batch(None, "3")], nothing_ahead, write))
+    assert committed == ["0", "1", "2"]
 
 
 def test_an_unforeseen_failure_of_the_store_is_raised_as_it_is():

@@ -115,6 +115,8 @@ def checked_ahead(entity: Entity, rows: Rows, ready: Ready, enough: Callable[[],
     What cannot be checked is left to be told when its turn comes.
     """
     done: list[Looked] = []
+    if not len(rows):
+        return done
     for part in _cut(rows[:PART] if not isinstance(rows, pa.Table) else rows.slice(0, PART), EARLY):
         if enough():
             break
@@ -289,6 +291,8 @@ def _write(
     highest: Highest | None,
     adding: fact_versions.Adding,
 ) -> Counts:
+    if not fresh:
+        return Counts()
     where = (place.entity, place.office, place.source)
     keys = _at(batch.keys, fresh)
     held: dict[str, str] = {}

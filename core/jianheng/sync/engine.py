@@ -1,4 +1,4 @@
-"""The sync of one source: streams in order of what they need, each batch one transaction.
+"""The sync of one source: streams in order of what they need, each batch in one transaction.
 
 Rows, cursor and quarantine of a batch are committed together, so a crash between batches loses
 nothing and repeats nothing. A stream that fails keeps what it committed; streams that need it wait.

@@ -10,15 +10,18 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextvars import copy_context
+from dataclasses import replace
 from typing import Generic, TypeVar
 
+import pyarrow as pa
 import sqlalchemy as sa
+from sqlalchemy.exc import DBAPIError
 
 from jianheng.contract import Batch
-from jianheng.errors import JianhengError
+from jianheng.store.leases import LeaseLostError
 
 TOGETHER = 30_000
-"""Rows that wait for their turn, and of one transaction, but for the batch that goes beyond: what is held is bounded."""
+"""Rows that wait for their turn, and rows of one transaction, but for the batch that goes beyond: what is held is bounded."""
 BATCHES_TOGETHER = 50
 """Batches of one transaction, at most: some hold few rows or none."""
 
@@ -47,29 +50,47 @@ def overlapped(
     with ThreadPoolExecutor(1, "write") as beside:
         line = _Line(write)
         turns: deque[Future[list[tuple[Batch, Done]]]] = deque()
-        failed: Exception | None = None
-        while line.failed is None:
-            following, failed = _fetched(coming)
-            if following is None:
-                break
-            busy = turns[-1] if turns else None
-            line.join(following, () if busy is None else check(following, busy.done))
-            turns.append(beside.submit(copy_context().run, line.write))
-            while turns and (turns[0].done() or line.full):
-                yield from turns.popleft().result()
-        for turn in turns:
-            yield from turn.result()
+        failed: BaseException | None = None
+        try:
+            while line.failed is None:
+                following, failed = _fetched(coming)
+                if following is None:
+                    break
+                busy = turns[-1] if turns else None
+                line.join(following, () if busy is None else check(following, busy.done))
+                turns.append(beside.submit(copy_context().run, line.write))
+                while turns and (turns[0].done() or line.full):
+                    yield from turns.popleft().result()
+            for turn in turns:
+                yield from turn.result()
+        finally:
+            line.closed = (
+                True  # who was told of each batch has left: what still waits must not be written unseen
+            )
         failed = line.failed or failed
         if failed is not None:
             raise failed
 
 
 def _fetched(coming: Iterator[Batch]) -> tuple[Batch | None, Exception | None]:
-    """Return the next batch, or what fetching it raised: what came before it is to be written first."""
+    """Return the next batch, or what fetching it raised: what came before it is to be written first.
+
+    Its list of rows is our own: a source may fill the same one again before these are written.
+    """
     try:
-        return next(coming, None), None
+        batch = next(coming, None)
+        if batch is not None and not isinstance(batch.rows, pa.Table):
+            batch = replace(batch, rows=[*batch.rows])
     except Exception as error:  # noqa: BLE001 raised again in its turn
         return None, error
+    return batch, None
+
+
+def _is_final(error: Exception) -> bool:
+    """Return whether nothing more can be written, whatever it is: the line to the store is gone, or the lease."""
+    return isinstance(error, LeaseLostError) or (
+        isinstance(error, DBAPIError) and error.connection_invalidated
+    )
 
 
 class _Line(Generic[Ahead, Done]):
@@ -77,13 +98,15 @@ class _Line(Generic[Ahead, Done]):
 
     Attributes:
         failed: what ended the writing, if anything did.
+        closed: nothing is to be written any more.
     """
 
     def __init__(self, write: Write[Ahead, Done]) -> None:
         self._write = write
         self._waiting: deque[tuple[Batch, Sequence[Ahead]]] = deque()
         self._joined = self._taken = 0
-        self.failed: Exception | None = None
+        self.failed: BaseException | None = None
+        self.closed = False
 
     def join(self, batch: Batch, ahead: Sequence[Ahead]) -> None:
         """Let a batch wait for its turn."""
@@ -98,11 +121,12 @@ class _Line(Generic[Ahead, Done]):
     def write(self) -> list[tuple[Batch, Done]]:
         """Write what waits, in one transaction; where that is refused, batch by batch as far as it goes.
 
-        Nothing where it was written in the turn before, or after a failure.
+        Nothing where it was written in the turn before, after a failure, or once closed.
         """
         group: list[tuple[Batch, Sequence[Ahead]]] = []
         rows = 0
-        while self._waiting and rows < TOGETHER and len(group) < BATCHES_TOGETHER and self.failed is None:
+        over = self.closed or self.failed is not None
+        while self._waiting and not over and rows < TOGETHER and len(group) < BATCHES_TOGETHER:
             group.append(self._waiting.popleft())
             rows += len(group[-1][0].rows)
         self._taken += rows
@@ -111,12 +135,10 @@ class _Line(Generic[Ahead, Done]):
         while parts and self.failed is None:
             try:
                 done += self._write(parts[0])
-            except JianhengError as error:  # which of them? each by itself
-                if len(parts[0]) == 1:
+            except BaseException as error:  # noqa: BLE001 raised again, by the thread that asked
+                if len(parts[0]) == 1 or not isinstance(error, Exception) or _is_final(error):
                     self.failed = error
-                parts = [[each] for each in parts[0]] if len(parts[0]) > 1 else []
-            except Exception as error:  # noqa: BLE001 raised again, by the thread that asked
-                self.failed = error
+                parts = [[each] for each in parts[0]]  # which of them? each by itself
             else:
                 parts = parts[1:]
         return [(batch, each) for (batch, _), each in zip(group, done, strict=False)]

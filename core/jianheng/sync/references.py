@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from jianheng.errors import problem
 from jianheng.facts.columns import Checked
-from jianheng.facts.convert import Reject
+from jianheng.facts.convert import KEY_LIMIT, Reject
 from jianheng.facts.entities import ENTITIES
 from jianheng.facts.given import Rows
 from jianheng.store import fact_versions
@@ -87,7 +87,8 @@ def _seemingly_named(rows: Rows, name: str) -> set[str]:
         texts = {cell for row in rows[:MOST] if type(cell := row.get(name)) is str}
     elif rows.column_names.count(name) == 1 and pa.types.is_string(rows.schema.field(name).type):
         texts = {*rows[name].slice(0, MOST).unique().to_pylist()} - {None}
-    return {each.strip() for each in texts if each.isprintable()}
+    keys = {each.strip() for each in texts if each.isprintable()} - {""}
+    return {key for key in keys if len(key) <= KEY_LIMIT}
 
 
 def _named(values: Sequence[Any], deleted: Sequence[bool], fresh: Sequence[int]) -> set[str]:

@@ -1,4 +1,4 @@
-"""Reading one stream: changes batch by batch from a cursor on, each batch one transaction with its cursor."""
+"""Reading one stream: changes batch by batch from a cursor on, each written in one transaction with its cursor."""
 
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import replace

@@ -86,6 +86,10 @@ def _work_out(
     by_id = {each.id: each for each in world.policy.file.indicators}
     for name in order:
         node = by_id[name]
+        if not recording and not remembering and (added := _added(world, node)) is not None:
+            world.columns[name] = added
+            yield name, []
+            continue
         reader = Reader(world, node, recording=recording, remembering=remembering)
         column = world.columns[name] = []
         before = last.worked.get((name, recording))
@@ -101,6 +105,22 @@ def _work_out(
             made.append(held)
         last.worked[name, recording] = made
         yield name, made
+
+
+def _added(world: World, node: Indicator) -> list[Outcome] | None:
+    """Return everybody's outcome of an indicator that only adds up, where each part has a number for everybody.
+
+    None where it does more: then each is worked out by himself (:func:`_outcome`), which would give the same here.
+    """
+    bounds = node.floor is not None or node.ceiling is not None or node.places != _FINEST
+    if node.kind != "sum" or bounds or node.roles or node.post_levels:
+        return None
+    columns: list[Sequence[Outcome]] = [world.columns[each.id] for each in world.children.get(node.id, ())]
+    if any(isinstance(each, Gap) for column in columns for each in column):
+        return None
+    own = world.points.get(node.id)
+    columns += [own] if own is not None else []
+    return [sum(some) for some in zip(*columns, strict=True)] if columns else [0] * len(world.people)
 
 
 def _outcome(node: Indicator, reader: Reader) -> Outcome:

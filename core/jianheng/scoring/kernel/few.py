@@ -145,7 +145,7 @@ def _insert(database: sqlite3.Connection, name: str, table: pa.Table) -> None:
 
 
 _FACTS = re.compile(r"\b(?:FROM|JOIN)\s+(?:fact|v)_")
-_NAMES_ONLY = re.compile(r"item|ledger|settled|refused|v_\w+")
+_NAMES_ONLY = re.compile(r"item|outcome|ledger|settled|refused|v_\w+")
 """Steps that stay views even here; of the others every row is looked at more than once."""
 
 

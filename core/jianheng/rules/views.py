@@ -152,16 +152,31 @@ def _case_columns(own: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(f"case_{name}" for name in case if f"case_{name}" not in own)
 
 
-def case_view_sql(closing: str) -> str:
+COUNTED = {"suspect_count": "suspect", "document_count": "document"}
+"""Columns of ``v_case`` that count the records of a case, and of which entity."""
+
+
+def case_view_sql(closing: str, counted: Collection[str] = tuple(COUNTED)) -> str:
     """Return the statement that makes ``v_case``; ``closing`` is a checked expression over ``t``.
+
+    Only what is ``counted`` has a number: who speaks of no count need not pay for going through all documents.
 
     The result of a case is that of the outcome decided last; one without a day comes before all that have one,
     of several on one day the one whose key comes first holds.
     """
+    numbers, joins, parts = [], [], []
+    for name, entity in COUNTED.items():
+        if name in counted:
+            parts.append(
+                f"{entity}s AS (SELECT case_no, count(*) AS n FROM fact_{entity} GROUP BY case_no),"  # noqa: S608 names of ours
+            )
+            joins.append(f"LEFT JOIN {entity}s USING (case_no)")
+            numbers.append(f"coalesce({entity}s.n, 0) AS {name}")
+        else:
+            numbers.append(f"CAST(NULL AS BIGINT) AS {name}")
     return f"""
 CREATE TEMP TABLE v_case AS
-WITH suspects AS (SELECT case_no, count(*) AS n FROM fact_suspect GROUP BY case_no),
-documents AS (SELECT case_no, count(*) AS n FROM fact_document GROUP BY case_no),
+WITH {" ".join(parts)}
 volumes AS (
   SELECT case_no, max(accepted_on) AS accepted_on
   FROM fact_archive_volume GROUP BY case_no
@@ -176,12 +191,10 @@ results AS (
   SELECT case_no, string_agg(DISTINCT result_code, ';' ORDER BY result_code) AS result_codes
   FROM fact_case_outcome GROUP BY case_no
 )
-SELECT t.*, ({closing}) AS closed_on,
-  coalesce(s.n, 0) AS suspect_count, coalesce(d.n, 0) AS document_count,
+SELECT t.*, ({closing}) AS closed_on, {", ".join(numbers)},
   v.accepted_on AS archive_accepted_on, o.result_code, r.result_codes
 FROM fact_case t
-LEFT JOIN suspects s USING (case_no) LEFT JOIN documents d USING (case_no)
-LEFT JOIN volumes v USING (case_no) LEFT JOIN results r USING (case_no)
+{" ".join(joins)} LEFT JOIN volumes v USING (case_no) LEFT JOIN results r USING (case_no)
 LEFT JOIN outcome o ON o.case_no = t.case_no AND o.place = 1
 """  # noqa: S608 only names of ours and a checked expression
 

@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from jianheng.facts.entities import ENTITIES
 from jianheng.rules.measure import ITEM_COLUMNS, team_sql
-from jianheng.rules.views import case_view_sql, optional_views_sql, other_views_sql
+from jianheng.rules.views import COUNTED, case_view_sql, optional_views_sql, other_views_sql
 from jianheng.scoring.kernel import plan, plan_tables
 from jianheng.scoring.kernel.horizon import horizon
 from jianheng.scoring.law.period import Period
@@ -118,7 +118,8 @@ def _views(policy: Policy) -> list[Step]:
     ]
     spoken = set(re.findall(r"\bv_\w+", " ".join(conditions)))
     closing = f"SELECT ({policy.closing_sql}) FROM fact_case t"
-    case = step_of(case_view_sql(policy.closing_sql))
+    told = " ".join(conditions)
+    case = step_of(case_view_sql(policy.closing_sql, [name for name in COUNTED if name in told]))
     made = [step_of(each) for each in optional_views_sql(policy.uses & {"code"} | {"posting"})]
     made.append(Step(case.name, case.select, case.kept, (("closing", closing),)))
     made += [step for step in map(step_of, other_views_sql()) if step.name in spoken]

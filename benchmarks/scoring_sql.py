@@ -3,7 +3,7 @@
 Run as ``python -m benchmarks.scoring_sql [--facts N]``; without a number 1 and 10 million facts. Each side runs
 in a process of its own, in turn, from the same Arrow tables in memory to ledger and standings; their ledgers
 (every column of every line, in order) and standings (totals, ranks, grades) must be equal. Ratio: the kernel's time
-over the peer's, memory likewise by the processes' peaks; of three runs of either side at a million, of one above.
+over the peer's, memory likewise by the processes' peaks; medians of three runs of either side.
 """
 
 import argparse
@@ -123,7 +123,7 @@ def measure(size: int) -> tuple[float, float]:
         save(facts, folder)
         del facts
         write_pack(folder / "bench")
-        for _ in range(3 if size <= SIZES[0] else 1):
+        for _ in range(3):
             for side, runs in sides.items():
                 runs.append(_run(side, folder, world.units))
     ours, peer = sides["kernel"], sides["hand"]

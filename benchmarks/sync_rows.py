@@ -2,8 +2,8 @@
 
 Run as ``python -m benchmarks.sync_rows [ROWS] [sqlite|postgresql|mariadb ...]``. Every measurement has a process
 of its own. On both sides the rows are made before the clock starts; our peak of memory is taken in runs of their own,
-in which the source makes them batch by batch. Ratio: the peer's seconds over ours. What both hold afterwards is compared row by row. PostgreSQL and MariaDB are
-those of ``JIANHENG_TEST_POSTGRESQL`` and ``JIANHENG_TEST_MARIADB``; dlt is compared when it is installed here, or
+in which the source makes them batch by batch. Ratio: the peer's seconds over ours. What both hold afterwards is
+compared row by row. PostgreSQL and MariaDB are those of ``JIANHENG_TEST_POSTGRESQL`` and ``JIANHENG_TEST_MARIADB``; dlt is compared when it is installed here, or
 in the environment whose Python ``JIANHENG_BENCH_DLT`` names.
 """
 
@@ -181,14 +181,13 @@ Round = dict[str, float]
 
 
 def measure(kind: str, count: int) -> None:
-    """Measure one kind of store, all sides in turn and so often, and tell the median of every ratio."""
+    """Measure one kind of store, all sides in turn, in rounds, and tell the median of every ratio."""
     rounds = [_round(kind, count) for _ in range(ROUNDS)]
     for name in rounds[0]:
         told = ", ".join(f"{_rows(name, count) / each[name]:,.0f}" for each in rounds)
         print(f"{kind}: {name.replace('_', ' ')}: {told} rows/s")
-    for form in ("mappings", "arrow"):
+    for form, name in (("mappings", "rows"), ("arrow", "arrow")):
         if "bare" in rounds[0]:
-            name = {"mappings": "rows"}.get(form, form)
             _tell(f"sync_{kind}_{name}", _ratio(rounds, "bare", f"{form}_first", count), TARGETS[kind])
         for which in ("first", "again"):
             if f"dlt_{form}_{which}" in rounds[0]:

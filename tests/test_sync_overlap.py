@@ -17,7 +17,7 @@ from jianheng.sync.engine import sync_source
 from jianheng.sync.overlap import overlapped
 from jianheng.sync.stream import Reader
 from thoroughness import examples
-from upstream import OFFICE, broken_chains, case, current, versions
+from upstream import OFFICE, broken_chains, case, current, document, versions
 
 
 class CrashError(BaseException):
@@ -227,6 +227,14 @@ def test_an_unforeseen_failure_of_the_store_is_raised_as_it_is():
         told(overlapped(SERVER, batches(3), nothing_ahead, write))
 
 
+on_servers = pytest.mark.parametrize(
+    "every_store",
+    [
+        pytest.param("postgresql", marks=pytest.mark.postgresql),
+        pytest.param("mariadb", marks=pytest.mark.mariadb),
+    ],
+    indirect=True,
+)
 CHARGES = ("盗窃", "诈骗", "抢劫")
 
 
@@ -263,14 +271,7 @@ def slowly(monkeypatch):
     return came, groups
 
 
-@pytest.mark.parametrize(
-    "every_store",
-    [
-        pytest.param("postgresql", marks=pytest.mark.postgresql),
-        pytest.param("mariadb", marks=pytest.mark.mariadb),
-    ],
-    indirect=True,
-)
+@on_servers
 def test_what_changes_within_one_transaction_has_its_whole_history(every_store, lite_store, monkeypatch):
     """Batch by batch into a file, all but the first at once into a server: the same versions, counts and cursor."""
     came, groups = slowly(monkeypatch)
@@ -322,3 +323,18 @@ def test_of_batches_written_together_those_before_a_broken_one_are_kept(postgres
         "N003",
     ]
     assert broken_chains(postgresql_store, "case") == []
+
+
+@on_servers
+def test_a_reference_that_no_key_can_be_keeps_its_own_row_out_and_no_other(every_store):
+    """However many there are: what is asked ahead of the checks holds whatever the source gave."""
+    rows = [document(f"D{number}", f"{number:0300}") for number in range(600)]
+
+    def read(name, _cursor):
+        yield Batch([case("C1")] if name == "case" else [*rows, document("D", "C1")], "1")
+
+    streams = [Stream("case", "case", "cursor"), Stream("document", "document", "cursor")]
+    report = sync_source(every_store, OFFICE, Reader("up", lambda: streams, read))
+    assert report.state == "done"
+    assert (report.counts.inserted, report.counts.quarantined) == (2, 600)
+    assert current(every_store, "document", "document_key") == [("D",)]

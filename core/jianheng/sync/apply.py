@@ -100,10 +100,6 @@ class Applied:
         return [key for part in self.taken for key in part.keys]
 
 
-def nothing() -> None:
-    """Do nothing."""
-
-
 def only_checked(entity: Entity, rows: Rows) -> Looked:
     """Check rows of which each may be looked at."""
     return check(entity, rows), []
@@ -115,10 +111,8 @@ def checked_ahead(entity: Entity, rows: Rows, ready: Ready, enough: Callable[[],
     What cannot be checked is left to be told when its turn comes.
     """
     done: list[Looked] = []
-    if not len(rows):
-        return done
-    for part in _cut(rows[:PART] if not isinstance(rows, pa.Table) else rows.slice(0, PART), EARLY):
-        if enough():
+    for part in _cut(first_part(rows), EARLY):
+        if not len(part) or enough():
             break
         try:
             done.append(ready(entity, part))
@@ -135,7 +129,6 @@ def apply_rows(
     adding: fact_versions.Adding,
     ready: Ready = only_checked,
     first: Sequence[Looked] = (),
-    meanwhile: Callable[[], None] = nothing,
 ) -> Applied:
     """Apply one batch within the caller's transaction.
 
@@ -147,7 +140,6 @@ def apply_rows(
         adding: takes the versions to be added; they are there when it is settled.
         ready: checks a part of the rows.
         first: what checking the first rows gave, where that was done before (:func:`checked_ahead`).
-        meanwhile: done while the first rows are checked; may use the connection.
     """
     counts = Counts()
     rejects: list[Reject] = []
@@ -155,7 +147,7 @@ def apply_rows(
     unfit: list[Reject] = []
     taken: list[Taken] = []
     aside = connection.dialect.name != "sqlite"  # which would work in this process too, and wait for its turn
-    with closing(_in_parts(place.entity, rows, ready, first, meanwhile, aside=aside)) as checked:
+    with closing(_in_parts(place.entity, rows, ready, first, aside=aside)) as checked:
         for batch, odd in checked:
             before = len(rejects)
             sifted = _sift(batch, rejects, place.entity, seen)
@@ -176,6 +168,11 @@ def apply_rows(
     return Applied(counts, (*rejects, *unknown, *unfit), tuple(taken))
 
 
+def first_part(rows: Rows) -> Rows:
+    """Return the first rows of a batch, as many as are checked and written at a time."""
+    return next(_cut(rows, PART))
+
+
 def _cut(rows: Rows, size: int, since: int = 0) -> Iterator[Rows]:
     """Yield rows in parts from a place on; of no rows at all one part without any."""
     for start in range(since, max(1, len(rows)), size):
@@ -183,23 +180,11 @@ def _cut(rows: Rows, size: int, since: int = 0) -> Iterator[Rows]:
 
 
 def _in_parts(
-    entity: Entity,
-    rows: Rows,
-    ready: Ready,
-    first: Sequence[Looked],
-    meanwhile: Callable[[], None],
-    *,
-    aside: bool,
+    entity: Entity, rows: Rows, ready: Ready, first: Sequence[Looked], *, aside: bool
 ) -> Generator[Looked, None, None]:
-    """Yield the rows checked, in order; ``aside`` the next are while the caller writes those before.
-
-    ``meanwhile`` is done while the first are checked, or before all else where they were ahead of their turn.
-    """
+    """Yield the rows checked, in order; ``aside`` the next are while the caller writes those before."""
     since = sum(len(checked) + len(odd) for checked, odd in first)
     cut = _cut(rows, min(AHEAD, PART) if aside else PART, since)
-    if first or not aside or len(rows) <= AHEAD:
-        meanwhile()
-        meanwhile = nothing
     yield from first
     if since and since >= len(rows):
         return
@@ -208,7 +193,6 @@ def _in_parts(
         return
     with ThreadPoolExecutor(1, "check") as beside:
         coming = beside.submit(ready, entity, next(cut))
-        meanwhile()
         for part in cut:
             done = coming.result()
             coming = beside.submit(ready, entity, part)

@@ -5,7 +5,6 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
-from functools import partial
 
 import pyarrow as pa
 import sqlalchemy as sa
@@ -18,7 +17,7 @@ from jianheng.store import fact_versions
 from jianheng.store.engine import now_us
 from jianheng.store.operations import STREAM
 from jianheng.sync import cursors, quarantine
-from jianheng.sync.apply import Applied, Looked, Seen, apply_rows, checked_ahead, nothing
+from jianheng.sync.apply import Applied, Looked, Seen, apply_rows, checked_ahead, first_part
 from jianheng.sync.guards import check_books, fit_rows, trimmed
 from jianheng.sync.place import Place
 from jianheng.sync.references import ask_ahead
@@ -76,35 +75,28 @@ def take_batches(connection: sa.Connection, task: Task, turns: Sequence[Turn], l
         StopError: a row is unaccounted for.
     """
     where = (task.place.entity, task.place.office, task.place.source, task.place.stream)
-    rows = [turn.batch.rows for turn in turns]
-    ahead = (
+    aside = (
         connection.dialect.name != "sqlite"
-    )  # in this process asking costs next to nothing, and early spares none
-    ask = partial(ask_ahead, connection, task.place, rows, turns[0].seen.known_refs)
-    done: list[Applied] = []
+    )  # in this process nobody waits for an answer: early spares none
+    if aside:
+        rows = [first_part(turn.batch.rows) for turn in turns]
+        ask_ahead(connection, task.place, rows, turns[0].seen.known_refs)
     with fact_versions.adding(connection, *where) as adding:
-        for turn in turns:
-            meanwhile = ask if ahead and turn is turns[0] else nothing
-            done.append(_take(connection, task, turn, looks, adding, meanwhile))
+        done = [_take(connection, task, turn, looks, adding) for turn in turns]
     for turn, applied in zip(turns, done, strict=True):
         settle(connection, turn.place, applied)
     return done
 
 
 def _take(
-    connection: sa.Connection,
-    task: Task,
-    turn: Turn,
-    looks: Looks,
-    adding: fact_versions.Adding,
-    meanwhile: Callable[[], None],
+    connection: sa.Connection, task: Task, turn: Turn, looks: Looks, adding: fact_versions.Adding
 ) -> Applied:
     now, rows = turn.place, turn.batch.rows
     reads = cursors.short(task.reader.fingerprint)
     looked = observe(rows, reads)
     names = (now.entity, now.source, now.stream)
     check_shape(looks.known, looked, rows, *names)
-    done = apply_rows(connection, now, rows, turn.seen, adding, _fit_and_checked, turn.first, meanwhile)
+    done = apply_rows(connection, now, rows, turn.seen, adding, _fit_and_checked, turn.first)
     rejects = tuple(trimmed(each, now.entity) for each in done.rejects)
     applied = replace(done, rejects=rejects)
     check_books(now, len(rows), applied.counts)

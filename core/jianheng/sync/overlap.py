@@ -56,17 +56,14 @@ def overlapped(
                 following, failed = _fetched(coming)
                 if following is None:
                     break
-                busy = turns[-1] if turns else None
-                line.join(following, () if busy is None else check(following, busy.done))
+                line.join(following, check(following, turns[-1].done) if turns else ())
                 turns.append(beside.submit(copy_context().run, line.write))
                 while turns and (turns[0].done() or line.full):
                     yield from turns.popleft().result()
             for turn in turns:
                 yield from turn.result()
-        finally:
-            line.closed = (
-                True  # who was told of each batch has left: what still waits must not be written unseen
-            )
+        finally:  # who was told of each batch has left: what still waits must not be written unseen
+            line.closed = True
         failed = line.failed or failed
         if failed is not None:
             raise failed

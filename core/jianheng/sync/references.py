@@ -16,8 +16,6 @@ from jianheng.sync.place import Place
 
 REMEMBERED = 100_000
 """References that a read remembers as known before it begins anew: what it holds does not grow with the rows."""
-MOST = 20_000
-"""Rows of a batch that are looked at ahead of their turn."""
 
 
 def refuse_unknown(
@@ -68,25 +66,25 @@ def refuse_unknown(
 
 
 def ask_ahead(
-    connection: sa.Connection, place: Place, batches: Sequence[Rows], known_refs: dict[str, set[str]]
+    connection: sa.Connection, place: Place, parts: Sequence[Rows], known_refs: dict[str, set[str]]
 ) -> None:
-    """Ask once for what the first rows of some batches seem to name: their parts need not stop writing to ask."""
+    """Ask once for what some rows, not yet checked, seem to name: their parts need not stop writing to ask."""
     for column in place.entity.columns:
         if not column.strict or column.ref is None:
             continue
         known = known_refs.setdefault(column.ref, set())
-        wanted = {key for rows in batches for key in _seemingly_named(rows, column.name)} - known
+        wanted = {key for rows in parts for key in _seemingly_named(rows, column.name)} - known
         if wanted and len(known) + len(wanted) <= REMEMBERED:
             known |= fact_versions.known(connection, ENTITIES[column.ref], place.office, wanted)
 
 
 def _seemingly_named(rows: Rows, name: str) -> set[str]:
-    """Return the texts in a column of the first rows, unchecked; what no key can be is left out."""
+    """Return the texts in a column of rows, unchecked; what no key can be is left out."""
     texts: set[str] = set()
     if not isinstance(rows, pa.Table):
-        texts = {cell for row in rows[:MOST] if type(cell := row.get(name)) is str}
+        texts = {cell for row in rows if type(cell := row.get(name)) is str}
     elif rows.column_names.count(name) == 1 and pa.types.is_string(rows.schema.field(name).type):
-        texts = {*rows[name].slice(0, MOST).unique().to_pylist()} - {None}
+        texts = {*rows[name].unique().to_pylist()} - {None}
     keys = {each.strip() for each in texts if each.isprintable()} - {""}
     return {key for key in keys if len(key) <= KEY_LIMIT}
 

@@ -18,17 +18,16 @@ from jianheng.errors import StopError
 from jianheng.scoring.closing.adjustments import IDENTITY, Facts, closing_of, kept_lines
 from jianheng.scoring.kernel import ledger_lines
 from jianheng.scoring.kernel.engine import connection as engine_connection
-from jianheng.scoring.kernel.plan_ledger import LEDGER_COLUMNS, entry_id_sql
+from jianheng.scoring.kernel.plan_ledger import LEDGER_COLUMNS, NO_LINES, named_sql
 from jianheng.scoring.kernel.program import facts_in
 from jianheng.scoring.kernel.score import score
 from jianheng.scoring.law.period import Period
 from jianheng.scoring.law.policy import Policy
 from jianheng.scoring.records.closed_periods import ClosedPeriod, before, law_of
 from jianheng.scoring.records.scope import Subject, read_facts, scope_of
-from jianheng.store.bulk import arrow_type
-from jianheng.store.tables import ADJUSTS, LEDGER
+from jianheng.store.tables import ADJUSTS
 
-_NONE = pa.table({name: pa.array([], arrow_type(LEDGER.c[name])) for name in ("entry_id", *LEDGER_COLUMNS)})
+_NONE = NO_LINES.add_column(0, "entry_id", pa.array([], pa.string()))
 
 
 _OF_PEOPLE = ("person", "posting")
@@ -227,5 +226,4 @@ def _named(lines: pa.Table) -> pa.Table:
     """Return lines named by all they say, as the kernel names its own."""
     with engine_connection() as engine:
         engine.register("arriving", lines)
-        columns = ", ".join(LEDGER_COLUMNS)
-        return engine.sql(f"SELECT {entry_id_sql()} AS entry_id, {columns} FROM arriving").to_arrow_table()  # noqa: S608
+        return engine.sql(named_sql("arriving")).to_arrow_table()

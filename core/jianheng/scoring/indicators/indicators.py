@@ -22,6 +22,7 @@ from jianheng.scoring.law.points import SCALE
 from jianheng.scoring.law.policy import Policy
 
 _FINEST = 3
+"""Decimals of a ledger line: a node rounded to fewer need not add up."""
 
 
 def indicator_values(
@@ -107,13 +108,18 @@ def _work_out(
         yield name, made
 
 
+def adds_up(node: Indicator) -> bool:
+    """Return whether a node is nothing but the sum of its lines and children, for everybody."""
+    free = node.floor is None and node.ceiling is None and not node.roles and not node.post_levels
+    return node.kind == "sum" and node.places == _FINEST and free
+
+
 def _added(world: World, node: Indicator) -> list[Outcome] | None:
     """Return everybody's outcome of an indicator that only adds up, where each part has a number for everybody.
 
     None where it does more: then each is worked out by himself (:func:`_outcome`), which would give the same here.
     """
-    bounds = node.floor is not None or node.ceiling is not None or node.places != _FINEST
-    if node.kind != "sum" or bounds or node.roles or node.post_levels:
+    if not adds_up(node):
         return None
     columns: list[Sequence[Outcome]] = [world.columns[each.id] for each in world.children.get(node.id, ())]
     if any(isinstance(each, Gap) for column in columns for each in column):

@@ -10,7 +10,7 @@ import pyarrow as pa
 from jianheng.errors import StopError
 from jianheng.facts.appraisal import RATING
 from jianheng.facts.entities import POSTING
-from jianheng.scoring.indicators.indicators import indicator_values
+from jianheng.scoring.indicators.indicators import adds_up, indicator_values
 from jianheng.scoring.indicators.outcome import Rating, Scored, Standing, Tally, Value
 from jianheng.scoring.indicators.remembered import Remembered
 from jianheng.scoring.indicators.standing import standings
@@ -19,12 +19,8 @@ from jianheng.scoring.kernel.score import score
 from jianheng.scoring.kernel.tallies import CASES, Key, counted_measures, tallies_of, total
 from jianheng.scoring.law.graph import reached
 from jianheng.scoring.law.indicator_order import children
-from jianheng.scoring.law.pack import Indicator
 from jianheng.scoring.law.period import Period
 from jianheng.scoring.law.policy import Policy
-
-_PLACES = 3
-"""Decimals of a ledger line: a node rounded to fewer need not add up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +126,7 @@ def _check_indicators(policy: Policy, counted: Sequence[Tally], values: Sequence
         told[value.indicator] += value.points or 0
     for node in policy.file.indicators:
         under = reached([node.id], below)
-        if not all(_adds_up(kinds[name]) for name in under):
+        if not all(adds_up(kinds[name]) for name in under):
             continue
         entered = sum(lines[name] for name in under)
         if entered != told[node.id]:
@@ -141,12 +137,6 @@ def _check_indicators(policy: Policy, counted: Sequence[Tally], values: Sequence
                 name=node.id,
                 told=told[node.id],
             )
-
-
-def _adds_up(node: Indicator) -> bool:
-    """Return whether a node is nothing but the sum of its lines and children, for everybody."""
-    free = node.floor is None and node.ceiling is None and not node.roles and not node.post_levels
-    return node.kind == "sum" and node.places == _PLACES and free
 
 
 def check_books(policy: Policy, ledger: pa.Table, tallies: Mapping[Key, Tally]) -> None:

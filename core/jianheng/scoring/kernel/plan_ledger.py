@@ -7,12 +7,15 @@ from collections.abc import Sequence
 from operator import itemgetter
 from typing import Any
 
+import pyarrow as pa
+
 from jianheng.scoring.kernel.plan_limits import REASONS
 from jianheng.scoring.kernel.plan_tables import factor_rows, measure_numbers, rule_places
 from jianheng.scoring.law.points import half_up_sql
 from jianheng.scoring.law.policy import Policy
 from jianheng.scoring.law.sizes import exact, sizes
-from jianheng.store.tables import NO_RULE
+from jianheng.store.bulk import arrow_type
+from jianheng.store.tables import LEDGER, NO_RULE
 
 LEDGER_COLUMNS = (
     "person_key",
@@ -41,6 +44,9 @@ LEDGER_COLUMNS = (
 
 LEDGER_ORDER = ("person_key", "day", "measure", "rule_id", "item_key", "sheet")
 """In which order lines come."""
+
+NO_LINES = pa.table({name: pa.array([], arrow_type(LEDGER.c[name])) for name in LEDGER_COLUMNS})
+"""Lines, none of them."""
 
 
 def sheets(policy: Policy) -> list[tuple[str, str]]:
@@ -90,8 +96,7 @@ def ordered_ledger_sql(policy: Policy) -> str:
   ) p ON p.person_key = o.person_key
   ORDER BY p.place, o.day, o.measure_no, o.rule_place, o.item_key, o.sheet_place)
 """
-    columns = ", ".join(LEDGER_COLUMNS)
-    return f"SELECT {entry_id_sql()} AS entry_id, {columns} FROM ({_in_words(policy, ordered)}) told"
+    return named_sql(f"({_in_words(policy, ordered)}) told")
 
 
 def _outcome(policy: Policy) -> str:
@@ -145,13 +150,13 @@ FROM {outcomes} o
 """
 
 
-def entry_id_sql(columns: Sequence[str] = LEDGER_COLUMNS) -> str:
-    """Return the expression that names a line by all it says: equal lines have equal ids."""
-    told = ", '|', ".join(columns)  # of a line nothing is NULL
-    return f"md5(concat({told}))"
+def named_sql(lines: str) -> str:
+    """Return the select of some lines, each with its name: made of all it says, so that equal lines have equal ids."""
+    told = ", '|', ".join(LEDGER_COLUMNS)  # of a line nothing is NULL
+    return f"SELECT md5(concat({told})) AS entry_id, {', '.join(LEDGER_COLUMNS)} FROM {lines}"
 
 
 def entry_id(line: Sequence[Any]) -> str:
-    """Return the name of a line, as :func:`entry_id_sql` gives it, from what it says in the order of its columns."""
-    told = "|".join(str(each) for each in line if each is not None)
+    """Return the name of a line, as :func:`named_sql` gives it, from what it says in the order of its columns."""
+    told = "|".join("" if each is None else str(each) for each in line)
     return hashlib.md5(told.encode(), usedforsecurity=False).hexdigest()

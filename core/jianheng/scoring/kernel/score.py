@@ -22,7 +22,7 @@ from jianheng.scoring.kernel.engine import connection
 from jianheng.scoring.law.period import Period
 from jianheng.scoring.law.policy import Policy
 from jianheng.store.bulk import arrow_type
-from jianheng.store.tables import FACTS, LEDGER
+from jianheng.store.tables import FACTS
 
 FACT_ENTITIES = (*NEEDED, *PERSONAL, "rating", "code")
 """Every entity the kernel reads."""
@@ -90,10 +90,7 @@ def score(
         if only is None and carry is None:
             select = plan_ledger.ordered_ledger_sql(policy)
         else:
-            columns, order = map(", ".join, (plan_ledger.LEDGER_COLUMNS, plan_ledger.LEDGER_ORDER))
-            select = (
-                f"SELECT {plan_ledger.entry_id_sql()} AS entry_id, {columns} FROM ledger ORDER BY {order}"
-            )
+            select = f"{plan_ledger.named_sql('ledger')} ORDER BY {', '.join(plan_ledger.LEDGER_ORDER)}"
         ledger = engine.sql(select).to_arrow_table()
         cases = engine.execute("SELECT count(*) FROM fact_case").fetchone()
     return Scoring(ledger, cases[0] if cases else 0)
@@ -105,11 +102,7 @@ def _check_in_force(policy: Policy, period: Period) -> None:
 
 
 def _carried(spots: Iterable[tuple[str, str, dt.date]], carry: Carry | None) -> pa.Table:
-    if carry is None:
-        return pa.table(
-            {name: pa.array([], arrow_type(LEDGER.c[name])) for name in plan_ledger.LEDGER_COLUMNS}
-        )
-    return carry({Spot(*row) for row in spots})
+    return plan_ledger.NO_LINES if carry is None else carry({Spot(*row) for row in spots})
 
 
 @contextmanager

@@ -19,7 +19,7 @@ from jianheng.scoring.kernel import plan_ledger, program
 from jianheng.scoring.law.period import Period
 from jianheng.scoring.law.policy import Policy
 from jianheng.store.bulk import arrow_type
-from jianheng.store.tables import FACTS, LEDGER
+from jianheng.store.tables import FACTS
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -80,14 +80,12 @@ def score(
     _put(spark, "scope_unit", pa.table({"unit_code": pa.array(list(units), pa.string())}))
     if policy.workdays is not None:
         _put(spark, "workday", policy.workdays)
-    nothing = {name: pa.array([], arrow_type(LEDGER.c[name])) for name in plan_ledger.LEDGER_COLUMNS}
-    _put(spark, "carried", pa.table(nothing))
+    _put(spark, "carried", plan_ledger.NO_LINES)
     for step in (*program.views(policy), *program.pricing(policy, period), *program.settling(policy, period)):
         _run(spark, step)
         if step.name == "item":
             _check(spark)
-    told = f"SELECT {plan_ledger.entry_id_sql()} AS entry_id, {', '.join(plan_ledger.LEDGER_COLUMNS)} FROM ledger"  # noqa: S608 columns of ours
-    return spark.sql(in_spark(told))
+    return spark.sql(in_spark(plan_ledger.named_sql("ledger")))
 
 
 def in_spark(select: str) -> str:

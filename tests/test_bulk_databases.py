@@ -1,8 +1,13 @@
 """Many rows and many keys at once, in each database's own way: what comes back is what was put, and no other row is met."""
 
+import datetime as dt
+from decimal import Decimal
+
 import pyarrow as pa
 import pytest
 import sqlalchemy as sa
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 from sqlalchemy.exc import IntegrityError
 
 from jianheng.facts.entities import ENTITIES
@@ -13,6 +18,7 @@ from jianheng.store.copying import MOST, Copying, Same
 from jianheng.store.engine import open_store
 from jianheng.store.tables import FACTS, RUN
 from jianheng.sync import apply
+from thoroughness import examples
 from upstream import OFFICE, broken_chains, case, current, document, person, sync, table, versions
 
 ODD = ["\\N", "\\", "a\tb", "a\nb", "a\r\nb", "\\t", "'", '"', "{a,b}", "%s", "?", ":x", "𠮷", "NULL", "a\\"]
@@ -129,7 +135,7 @@ def _runs(numbers):
 @pytest.mark.postgresql
 def test_what_is_copied_in_parts_is_there_when_it_is_settled(postgresql_store):
     count = sa.select(sa.func.count()).select_from(RUN)
-    with postgresql_store.begin() as connection, Copying(connection, RUN) as copying:
+    with postgresql_store.begin() as connection, Copying(connection, [*RUN.columns]) as copying:
         copying.send(_runs(range(1, 11)), 10)
         copying.send(_runs(range(11, 14)), 3)
         copying.settle()
@@ -139,8 +145,68 @@ def test_what_is_copied_in_parts_is_there_when_it_is_settled(postgresql_store):
         assert connection.scalar(count) == 13 + MOST + 5
 
 
+EVERY_KIND = sa.Table(
+    "every_kind",
+    sa.MetaData(),
+    sa.Column("number", sa.Integer(), primary_key=True),
+    sa.Column("large", sa.BigInteger()),
+    sa.Column("amount", sa.Numeric(18, 6)),
+    sa.Column("held", sa.Boolean()),
+    sa.Column("day", sa.Date()),
+    sa.Column("moment", sa.DateTime()),
+    sa.Column("word", sa.String(40)),
+    sa.Column("body", sa.Text()),
+    sa.Column("raw", sa.LargeBinary()),
+)
+SIGNS = st.characters(exclude_categories=["Cs"], exclude_characters="\0")
+VALUES = st.tuples(
+    *(
+        st.none() | each
+        for each in (
+            st.integers(-(2**63), 2**63 - 1),
+            st.decimals(-(10**12) + 1, 10**12 - 1, places=6),
+            st.booleans(),
+            st.dates(),
+            st.datetimes(),
+            st.text(SIGNS, max_size=40),
+            st.text(SIGNS) | st.integers(4_090, 4_100).map("长".__mul__),
+            st.binary(),
+        )
+    )
+)
+LAST = dt.datetime(9999, 12, 31, 23, 59, 59, 999_999)  # noqa: DTZ001 wall time
+EDGE = (2**63 - 1, Decimal("0.000001"), False, dt.date.min, LAST, "", "\\N", b"\\x00\0")
+
+
+@pytest.mark.postgresql
+def test_what_is_copied_is_what_the_driver_would_write_row_by_row(postgresql_store):
+    with postgresql_store.connect() as connection:
+        EVERY_KIND.create(connection)
+
+        @settings(max_examples=examples(40), deadline=None)
+        @given(st.lists(VALUES, min_size=1, max_size=12))
+        @example([EDGE])
+        @example([EDGE, (None,) * 8])
+        def check(values):
+            rows = [(number, *each) for number, each in enumerate(values)]
+            found = []
+            names = EVERY_KIND.columns.keys()
+            for put in (
+                lambda: insert_rows(connection, EVERY_KIND, rows),
+                lambda: connection.execute(
+                    sa.insert(EVERY_KIND), [dict(zip(names, row, strict=True)) for row in rows]
+                ),
+            ):
+                put()
+                found.append(connection.execute(sa.select(EVERY_KIND).order_by("number")).fetchall())
+                connection.execute(sa.delete(EVERY_KIND))
+            assert found[0] == found[1] == rows
+
+        check()
+
+
 def _copy_and_fail(store, numbers, error=None):
-    with store.begin() as connection, Copying(connection, RUN) as copying:
+    with store.begin() as connection, Copying(connection, [*RUN.columns]) as copying:
         copying.send(_runs(range(1, 4)), 3)
         copying.send(_runs(numbers), len(numbers))
         if error is not None:

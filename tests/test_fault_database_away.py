@@ -141,10 +141,10 @@ def test_who_is_stopped_in_the_middle_of_a_copy_holds_a_lease_no_longer_than_it_
     time.sleep(0.25)  # what is renewed now, and not committed, nobody sees
     assert leases.renew(stopped, lease, 0.3)
     sent = sa.Table("sent", sa.MetaData(), sa.Column("key", sa.Text()))
-    copying = Copying(stopped, sent)
+    copying = Copying(stopped, [*sent.columns])
     copying.send([[f"key {number}" for number in range(PART)]], PART)
     other.begin()
-    with Copying(other, sent) as elsewhere:  # holds no lease: nobody waits for him
+    with Copying(other, [*sent.columns]) as elsewhere:  # holds no lease: nobody waits for him
         elsewhere.send([["other"]], 1)
         time.sleep(0.1)
         looks = iter([time.sleep] * 50)  # a fault is told, not waited for

@@ -117,7 +117,7 @@ def insert_columns(connection: sa.Connection, table: sa.Table, columns: Sequence
     if not count:
         return
     dialect = connection.dialect
-    if copies(connection):
+    if copies(dialect):
         copy_columns(connection, table, columns, count)
         return
     if dialect.name == "sqlite":

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from itertools import compress
 from typing import Any, NamedTuple
@@ -15,7 +15,7 @@ from jianheng.facts.entity import Entity
 from jianheng.facts.vectors import Vector
 from jianheng.store.bulk import among, insert_columns, read_arrow
 from jianheng.store.chunks import chunks
-from jianheng.store.copying import Cells, Copying, Same, copies
+from jianheng.store.copying import Cells, Copying, Packed, Same, copies, packed
 from jianheng.store.tables import FACTS, OPEN
 
 
@@ -28,12 +28,27 @@ class Held(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class New:
-    """Versions to add, in columns of equal length: those of the entity, then what is told of each row."""
+    """Versions to add, in columns of equal length: those of the entity, then what is told of each row.
+
+    Attributes:
+        ready: all of it made ready to be sent, where that was done before (:func:`made_ready`).
+    """
 
     columns: Sequence[Vector]
     hashes: Sequence[str]
     deleted: Sequence[bool]
     locators: Sequence[str]
+    ready: Packed | None = None
+
+    @property
+    def told(self) -> Sequence[Cells]:
+        """What differs from row to row."""
+        return (
+            *self.columns,
+            self.hashes,
+            self.deleted if True in self.deleted else Same(False),
+            self.locators if any(self.locators) else Same(""),
+        )
 
 
 def held(
@@ -127,14 +142,29 @@ def close(
     )
 
 
+_TOLD = ("content_hash", "deleted", "locator")
+"""What is told of each row beside what the entity holds."""
+_COMMON = ("office", "source", "recorded_to", "recorded_from", "stream", "run_id")
+"""What is the same in all rows that are added at a time."""
+
+
+def _told_columns(entity: Entity) -> list[sa.Column[Any]]:
+    return [FACTS[entity.name].c[name] for name in (*entity.names, *_TOLD)]
+
+
+def made_ready(entity: Entity, facts: New) -> New:
+    """Return versions with what takes longest of sending them to a server done already."""
+    return replace(facts, ready=packed(_told_columns(entity), facts.told, len(facts.hashes)))
+
+
 class Adding:
     """Current versions on their way into a store, part after part; see :func:`adding`."""
 
     def __init__(
-        self, connection: sa.Connection, table: sa.Table, told: tuple[str, str, str], copying: Copying | None
+        self, connection: sa.Connection, entity: Entity, told: tuple[str, str, str], copying: Copying | None
     ) -> None:
         self._connection = connection
-        self._table = table
+        self._entity = entity
         self._office, self._source, self._stream = map(Same, told)
         self._copying = copying
 
@@ -146,22 +176,14 @@ class Adding:
     def add(self, facts: New, at: int, run_id: int) -> None:
         """Add current versions."""
         count = len(facts.hashes)
-        columns: Sequence[Cells] = (
-            self._office,
-            self._source,
-            *facts.columns,
-            Same(OPEN),
-            Same(at),
-            facts.deleted if True in facts.deleted else Same(False),
-            facts.hashes,
-            facts.locators if any(facts.locators) else Same(""),
-            self._stream,
-            Same(run_id),
-        )
-        if self._copying is None:
-            insert_columns(self._connection, self._table, columns, count)
-        else:
-            self._copying.send(columns, count)
+        common = (self._office, self._source, Same(OPEN), Same(at), self._stream, Same(run_id))
+        if self._copying is not None:
+            told = facts.told if facts.ready is None else (facts.ready,)
+            self._copying.send((*told, *common), count)
+            return
+        table, names = FACTS[self._entity.name], (*self._entity.names, *_TOLD, *_COMMON)
+        named = dict(zip(names, (*facts.told, *common), strict=True))
+        insert_columns(self._connection, table, [named[column.name] for column in table.columns], count)
 
 
 @contextmanager
@@ -171,8 +193,11 @@ def adding(
     """Let current versions be added part after part; all are there at the end, none where something is raised."""
     table = FACTS[entity.name]
     with ExitStack() as end:
-        copying = end.enter_context(Copying(connection, table)) if copies(connection) else None
-        yield Adding(connection, table, (office, source, stream), copying)
+        copying = None
+        if copies(connection.dialect):
+            columns = [*_told_columns(entity), *(table.c[name] for name in _COMMON)]
+            copying = end.enter_context(Copying(connection, columns))
+        yield Adding(connection, entity, (office, source, stream), copying)
 
 
 def bury(

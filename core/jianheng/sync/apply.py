@@ -3,7 +3,7 @@
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import compress
 from typing import Any, TypeAlias
 
@@ -28,9 +28,23 @@ AHEAD = 2_500
 EARLY = 5_000
 """Rows that are checked at a time before their turn: more at a time cost less each."""
 
-Looked: TypeAlias = tuple[Checked, list[Reject]]
-"""Rows that were checked, and those that may not even be looked at."""
-Ready: TypeAlias = Callable[[Entity, Rows], Looked]
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """Some rows looked at.
+
+    Attributes:
+        checked: those that were checked.
+        odd: those that may not even be looked at closely.
+        ready: all that was checked, ready to be added as it is, where that is likely (:func:`ready_to_add`).
+    """
+
+    checked: Checked
+    odd: Sequence[Reject] = ()
+    ready: fact_versions.New | None = None
+
+
+Look: TypeAlias = Callable[[Entity, Rows], Looked]
 """Checks some rows; rows that may not even be looked at are left out and told beside."""
 
 
@@ -102,10 +116,18 @@ class Applied:
 
 def only_checked(entity: Entity, rows: Rows) -> Looked:
     """Check rows of which each may be looked at."""
-    return check(entity, rows), []
+    return Looked(check(entity, rows))
 
 
-def checked_ahead(entity: Entity, rows: Rows, ready: Ready, enough: Callable[[], bool]) -> list[Looked]:
+def ready_to_add(looked: Looked) -> Looked:
+    """Return rows with all of them made ready to be sent to a server as new, if all are usable."""
+    checked = looked.checked
+    if checked.rejects or not len(checked):
+        return looked
+    return replace(looked, ready=fact_versions.made_ready(checked.entity, _all_new(checked)))
+
+
+def checked_ahead(entity: Entity, rows: Rows, look: Look, enough: Callable[[], bool]) -> list[Looked]:
     """Check the first rows of a batch before their turn, a part at a time, until it is enough.
 
     What cannot be checked is left to be told when its turn comes.
@@ -115,7 +137,7 @@ def checked_ahead(entity: Entity, rows: Rows, ready: Ready, enough: Callable[[],
         if not len(part) or enough():
             break
         try:
-            done.append(ready(entity, part))
+            done.append(look(entity, part))
         except Exception:  # noqa: BLE001 raised again in its turn, after what comes before it
             break
     return done
@@ -127,7 +149,7 @@ def apply_rows(
     rows: Rows,
     seen: Seen,
     adding: fact_versions.Adding,
-    ready: Ready = only_checked,
+    look: Look = only_checked,
     first: Sequence[Looked] = (),
 ) -> Applied:
     """Apply one batch within the caller's transaction.
@@ -138,7 +160,7 @@ def apply_rows(
         rows: an Arrow table stands for its rows.
         seen: what this read has met; brought up to date.
         adding: takes the versions to be added; they are there when it is settled.
-        ready: checks a part of the rows.
+        look: checks a part of the rows.
         first: what checking the first rows gave, where that was done before (:func:`checked_ahead`).
     """
     counts = Counts()
@@ -147,13 +169,14 @@ def apply_rows(
     unfit: list[Reject] = []
     taken: list[Taken] = []
     aside = connection.dialect.name != "sqlite"  # which would work in this process too, and wait for its turn
-    with closing(_in_parts(place.entity, rows, ready, first, aside=aside)) as checked:
-        for batch, odd in checked:
+    with closing(_in_parts(place.entity, rows, look, first, aside=aside)) as parts:
+        for looked in parts:
+            batch, odd = looked.checked, looked.odd
             before = len(rejects)
             sifted = _sift(batch, rejects, place.entity, seen)
             refused = len(rejects) - before
             fresh = refuse_unknown(connection, place, batch, sifted, unknown, seen.known_refs, adding)
-            counts += _write(connection, place, batch, fresh, seen.highest, adding)
+            counts += _write(connection, place, looked, fresh, seen.highest, adding)
             counts += Counts(
                 emitted=len(batch) + len(odd),
                 duplicate=len(batch) - len(sifted) - refused,
@@ -180,22 +203,22 @@ def _cut(rows: Rows, size: int, since: int = 0) -> Iterator[Rows]:
 
 
 def _in_parts(
-    entity: Entity, rows: Rows, ready: Ready, first: Sequence[Looked], *, aside: bool
+    entity: Entity, rows: Rows, look: Look, first: Sequence[Looked], *, aside: bool
 ) -> Generator[Looked, None, None]:
     """Yield the rows checked, in order; ``aside`` the next are while the caller writes those before."""
-    since = sum(len(checked) + len(odd) for checked, odd in first)
+    since = sum(len(each.checked) + len(each.odd) for each in first)
     cut = _cut(rows, min(AHEAD, PART) if aside else PART, since)
     yield from first
     if since and since >= len(rows):
         return
     if not aside or len(rows) - since <= AHEAD:
-        yield from (ready(entity, part) for part in cut)
+        yield from (look(entity, part) for part in cut)
         return
     with ThreadPoolExecutor(1, "check") as beside:
-        coming = beside.submit(ready, entity, next(cut))
+        coming = beside.submit(look, entity, next(cut))
         for part in cut:
             done = coming.result()
-            coming = beside.submit(ready, entity, part)
+            coming = beside.submit(look, entity, part)
             yield done
         yield coming.result()
 
@@ -270,13 +293,14 @@ class _Lots:
 def _write(
     connection: sa.Connection,
     place: Place,
-    batch: Checked,
+    looked: Looked,
     fresh: Sequence[int],
     highest: Highest | None,
     adding: fact_versions.Adding,
 ) -> Counts:
     if not fresh:
         return Counts()
+    batch = looked.checked
     where = (place.entity, place.office, place.source)
     keys = _at(batch.keys, fresh)
     held: dict[str, str] = {}
@@ -288,7 +312,7 @@ def _write(
     if lots.changes:
         adding.settle()
         fact_versions.close(connection, *where, _at(batch.keys, lots.changes), place.at)
-    adding.add(_new(batch, [*lots.inserts, *lots.changes, *lots.unseen]), place.at, place.run_id)
+    adding.add(_new(looked, [*lots.inserts, *lots.changes, *lots.unseen]), place.at, place.run_id)
     if lots.deleted:
         adding.settle()
         fact_versions.bury(connection, *where, lots.deleted, place.at, place.run_id)
@@ -330,13 +354,18 @@ def _lies_above(keys: Sequence[str], highest: Highest | None) -> bool:
     return above
 
 
-def _new(batch: Checked, places: Sequence[int]) -> fact_versions.New:
-    """Return some rows of a batch as versions to add."""
+def _new(looked: Looked, places: Sequence[int]) -> fact_versions.New:
+    """Return some rows as versions to add."""
+    batch = looked.checked
     if len(places) == len(batch):  # the order of versions is of no account
-        return fact_versions.New(batch.columns, batch.hashes, batch.deleted, batch.locators)
+        return looked.ready or _all_new(batch)
     return fact_versions.New(
         [values.take(places) for values in batch.columns],
         _at(batch.hashes, places),
         _at(batch.deleted, places),
         _at(batch.locators, places),
     )
+
+
+def _all_new(batch: Checked) -> fact_versions.New:
+    return fact_versions.New(batch.columns, batch.hashes, batch.deleted, batch.locators)

@@ -14,10 +14,20 @@ from jianheng.facts.columns import check
 from jianheng.facts.entity import Entity
 from jianheng.facts.given import Given, Rows, given_in
 from jianheng.store import fact_versions
+from jianheng.store.copying import copies
 from jianheng.store.engine import now_us
 from jianheng.store.operations import STREAM
 from jianheng.sync import cursors, quarantine
-from jianheng.sync.apply import Applied, Looked, Seen, apply_rows, checked_ahead, first_part
+from jianheng.sync.apply import (
+    Applied,
+    Look,
+    Looked,
+    Seen,
+    apply_rows,
+    checked_ahead,
+    first_part,
+    ready_to_add,
+)
 from jianheng.sync.guards import check_books, fit_rows, trimmed
 from jianheng.sync.place import Place
 from jianheng.sync.references import ask_ahead
@@ -96,7 +106,9 @@ def _take(
     looked = observe(rows, reads)
     names = (now.entity, now.source, now.stream)
     check_shape(looks.known, looked, rows, *names)
-    done = apply_rows(connection, now, rows, turn.seen, adding, _fit_and_checked, turn.first)
+    done = apply_rows(
+        connection, now, rows, turn.seen, adding, look_for(connection.dialect, turn.seen), turn.first
+    )
     rejects = tuple(trimmed(each, now.entity) for each in done.rejects)
     applied = replace(done, rejects=rejects)
     check_books(now, len(rows), applied.counts)
@@ -106,9 +118,24 @@ def _take(
     return applied
 
 
-def looked_ahead(entity: Entity, batch: Batch, enough: Callable[[], bool]) -> list[Looked]:
+def look_for(dialect: sa.Dialect, seen: Seen) -> Look:
+    """Return how the rows of a read are looked at.
+
+    Where nothing was held, nearly all will be new: what is copied in is then made ready by who checks it, who waits
+    more than who writes.
+    """
+    if seen.highest is None or not copies(dialect):
+        return _fit_and_checked
+    return _fit_and_ready
+
+
+def looked_ahead(entity: Entity, look: Look, batch: Batch, enough: Callable[[], bool]) -> list[Looked]:
     """Check the first rows of a batch while another is written, until it is enough."""
-    return checked_ahead(entity, batch.rows, _fit_and_checked, enough)
+    return checked_ahead(entity, batch.rows, look, enough)
+
+
+def _fit_and_ready(entity: Entity, rows: Rows) -> Looked:
+    return ready_to_add(_fit_and_checked(entity, rows))
 
 
 _SIMPLE = frozenset({str, float, bool, Decimal, dt.date, dt.datetime, type(None)})
@@ -120,9 +147,9 @@ def _fit_and_checked(entity: Entity, rows: Rows) -> Looked:
     """Check the rows that may be looked at closely, and tell of those that may not."""
     given = given_in(rows)
     if all(_is_simple(given, name) for name in given.columns):
-        return check(entity, given), []
+        return Looked(check(entity, given))
     fit, unfit = fit_rows(entity, rows)
-    return check(entity, fit), unfit
+    return Looked(check(entity, fit), unfit)
 
 
 def _is_simple(given: Given, name: str) -> bool:

@@ -18,6 +18,7 @@ from jianheng.sync.batches import (
     Turn,
     close_gone,
     keep_looks,
+    look_for,
     looked_ahead,
     looks_of,
     moment_in,
@@ -218,7 +219,7 @@ def _written(
         looks = looked
         return done
 
-    check = partial(looked_ahead, task.place.entity)
+    check = partial(looked_ahead, task.place.entity, look_for(task.fence.store.dialect, seen()))
     return overlapped(task.fence.store, batches, check, write)
 
 

@@ -27,6 +27,7 @@ from jianheng.scoring.law.period import period
 from jianheng.scoring.law.policy import Policy, load_policy
 from jianheng.scoring.records.scope import Subject
 from jianheng.scoring.run import score_periods
+from jianheng.store import moments
 from jianheng.store.bulk import insert_arrow
 from jianheng.store.engine import now_us, open_store, writing
 from jianheng.store.runs import begin_run, end_run
@@ -55,6 +56,8 @@ def fill(store: sa.Engine, offices: int, cases: int) -> int:
             }
             for name, table in facts.items():
                 insert_arrow(connection, FACTS[name], table, told | {"stream": name})
+                for source in table["source"].unique().to_pylist():
+                    moments.mark(connection, world.units[0], source, name, told["recorded_from"])
             end_run(connection, run_id, "done", {})
         total += count(facts)
     with store.connect() as connection:

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from closing_world import close, law_in, paper, score, world
 from jianheng.errors import RetryError, StopError
 from jianheng.messages import speaking
-from jianheng.store import fact_versions
+from jianheng.store import moments
 from jianheng.store.engine import open_engine, writing
 from jianheng.store.leases import release
 from jianheng.store.runs import begin_run, end_run, unread_sources
@@ -273,12 +273,12 @@ def test_what_an_unfinished_sync_has_written_waits(up: Upstream, mirror: sa.Engi
     with up.store.begin() as connection:
         run = begin_run(connection, OFFICE, "sync", "up")
     with up.store.connect() as connection:
-        reached = fact_versions.last_recorded(connection, OFFICE)
+        reached = moments.last_recorded(connection, OFFICE)
     sync(up.store, table("person", person("half")), name="other")
     made = export(up.store, tmp_path)
     assert made is not None
     with up.store.connect() as connection:
-        assert reached <= made.manifest.facts_to < fact_versions.last_recorded(connection, OFFICE)
+        assert reached <= made.manifest.facts_to < moments.last_recorded(connection, OFFICE)
     take(mirror, tmp_path)
     assert ("half",) not in current(mirror, "person", "person_key")
     with up.store.begin() as connection:
@@ -293,7 +293,7 @@ def test_facts_of_a_period_are_those_known_at_its_end(
     up: Upstream, mirror: sa.Engine, tmp_path: Path
 ) -> None:
     with up.store.connect() as connection:
-        reached = fact_versions.last_recorded(connection, OFFICE)
+        reached = moments.last_recorded(connection, OFFICE)
     up.go_on()
     made = export(up.store, tmp_path, until=reached)
     assert made is not None

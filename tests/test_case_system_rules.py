@@ -14,7 +14,7 @@ from jianheng.scoring.kernel.engine import connection
 from jianheng.scoring.law.period import period
 from jianheng.scoring.law.policy import load_policy
 from jianheng.scoring.records.scope import Subject, scope_of
-from jianheng.store import fact_versions
+from jianheng.store import moments
 from upstream import facts_of, person, posting, sync_world, views_of
 
 RULES = Path(__file__).parents[1] / "plugins" / "jianheng_plugins" / "case_rules"
@@ -88,7 +88,7 @@ def test_a_change_of_a_units_members_brings_its_cases_again(lite_store):
     }
     sync_world(lite_store, world)
     with lite_store.connect() as open_:
-        at = fact_versions.last_recorded(open_, UNIT)
+        at = moments.last_recorded(open_, UNIT)
     sync_world(lite_store, world | {"handling_unit_member": [member("m1"), member("m2")]})
     last = {"policy_version": policy.version, "units": (UNIT,), "sources": (), "facts_at": at}
     with lite_store.connect() as open_:

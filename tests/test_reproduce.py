@@ -44,7 +44,7 @@ from jianheng.scoring.law.policy import Policy
 from jianheng.scoring.records.closed_periods import get_closed
 from jianheng.scoring.records.scope import read_facts, read_facts_at
 from jianheng.store import engine as store_engine
-from jianheng.store import fact_versions
+from jianheng.store import moments
 from jianheng.store.engine import open_store, upgrade
 from thoroughness import examples, some
 from upstream import OFFICE, sync_world
@@ -105,7 +105,7 @@ def test_facts_are_read_as_they_were_known_at_a_moment(store: sa.Engine) -> None
     told = world()
     sync_world(store, told)
     with store.connect() as connection:
-        then = fact_versions.last_recorded(connection, OFFICE)
+        then = moments.last_recorded(connection, OFFICE)
         known = read_facts(connection, OFFICE)
     told["case"] = [closed_case("A", concluded_on="2025-09-09"), closed_case("C")]
     told["person"] = told["person"][:1]

@@ -12,7 +12,7 @@ from alembic.runtime.migration import MigrationContext
 from jianheng.errors import RetryError, StopError
 from jianheng.facts.entities import ENTITIES
 from jianheng.store import engine as store_engine
-from jianheng.store import fact_versions
+from jianheng.store import fact_versions, moments
 from jianheng.store.engine import open_engine, open_store, schema_state, upgrade
 from jianheng.store.runs import begin_run, end_run, ended_well, last_run
 from jianheng.store.tables import FACTS, METADATA, OPEN
@@ -194,7 +194,7 @@ def test_any_past_moment_can_be_read_as_it_was_known_then(store):
         step()
         sync(store, people)
         with store.connect() as connection:
-            moment = fact_versions.last_recorded(connection, OFFICE)
+            moment = moments.last_recorded(connection, OFFICE)
         told.append((moment, set(current(store, "person", "person_key", "content_hash"))))
     assert [known_at(store, "person", moment) for moment, _ in told] == [then for _, then in told]
     assert known_at(store, "person", told[0][0] - 1) == set()
@@ -246,7 +246,7 @@ def test_offices_in_one_store_know_nothing_of_each_other(store):
     with store.connect() as connection:
         elsewhere = fact_versions.read_current(connection, ENTITIES["person"], "other")
         assert elsewhere.num_rows == 0
-        assert fact_versions.last_recorded(connection, "other") == 0
+        assert moments.last_recorded(connection, "other") == 0
 
 
 RICH = {
@@ -314,13 +314,13 @@ def test_a_case_that_a_record_left_is_touched_like_the_one_it_moved_to(store):
     cases, papers = table("case", case("A"), case("B"), case("C")), table("document", document("d", "A"))
     sync(store, cases, papers)
     with store.connect() as connection:
-        since = fact_versions.last_recorded(connection, OFFICE)
+        since = moments.last_recorded(connection, OFFICE)
     papers.put(document("d", "B"))
     sync(store, cases, papers)
     with store.connect() as connection:
         entity = ENTITIES["document"]
         assert fact_versions.touched(connection, entity, OFFICE, "case_no", since) == {"A", "B"}
-        now = fact_versions.last_recorded(connection, OFFICE)
+        now = moments.last_recorded(connection, OFFICE)
         assert fact_versions.touched(connection, entity, OFFICE, "case_no", now) == set()
 
 

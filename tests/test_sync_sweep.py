@@ -11,8 +11,9 @@ from alembic.config import Config
 
 from jianheng.contract import Batch, Stream
 from jianheng.errors import RetryError, StopError
+from jianheng.store import moments
 from jianheng.store.engine import open_store
-from jianheng.store.tables import CURSOR
+from jianheng.store.tables import CURSOR, FACT_MOMENT
 from jianheng.sync import cursors
 from jianheng.sync.counts import Counts
 from jianheng.sync.engine import sync_source
@@ -206,9 +207,30 @@ def test_cursors_from_before_envelopes_are_put_into_one_and_taken_out_again(tmp_
         command.upgrade(configuration, "0004")
         kept = connection.scalar(sa.select(CURSOR.c.cursor))
         assert cursors.unpack(kept, "up", "case") == cursors.Kept("1")
+        command.upgrade(configuration, "head")
     sync(engine, made)
     assert made.asked == [None, "1"]
     engine.dispose()
+
+
+def test_a_store_from_before_moments_were_kept_knows_them_after_the_upgrade(every_store):
+    """Else what was recorded before would never be scored, and new versions could begin before old ones."""
+    engine = every_store
+    for name in ("one", "two"):
+        sync(engine, table("case", case("A"), case("B")), name=name)
+    with engine.connect() as connection:
+        kept = connection.execute(sa.select(FACT_MOMENT).order_by("source")).fetchall()
+    assert [row[:3] for row in kept] == [(OFFICE, "one", "case"), (OFFICE, "two", "case")]
+    with as_file(files("jianheng.store") / "migrations") as scripts, engine.begin() as connection:
+        configuration = Config()
+        configuration.set_main_option("script_location", str(scripts))
+        configuration.attributes["connection"] = connection
+        command.downgrade(configuration, "0004")
+        assert not sa.inspect(connection).has_table("fact_moment")
+        command.upgrade(configuration, "head")
+        again = connection.execute(sa.select(FACT_MOMENT).order_by("source")).fetchall()
+        assert again == kept
+        assert moments.last_recorded(connection, OFFICE) == max(row.moment for row in kept)
 
 
 def test_a_cursor_of_a_newer_version_is_not_guessed_at(lite_store):

@@ -39,7 +39,7 @@ from jianheng.scoring.records import ledger
 from jianheng.scoring.records.closed_periods import find_closed
 from jianheng.scoring.records.remark import remark
 from jianheng.scoring.records.scope import read_facts
-from jianheng.store import fact_versions
+from jianheng.store import fact_versions, moments
 from jianheng.store.engine import moment, now_us
 from jianheng.sync import quarantine
 
@@ -271,7 +271,7 @@ def _notices(
     if closed is not None:
         at = moment(closed.closed_at).astimezone(SHANGHAI).date()
         told.insert(0, text("notice-closed", period=period.id, at=at, receipt=closed.receipt_hash))
-    elif fact_versions.last_recorded(connection, office) > run["facts_at"]:
+    elif moments.last_recorded(connection, office) > run["facts_at"]:
         told.insert(0, text("notice-newer-facts"))
     if any(row.assumed for row in policy.points):
         told.append(text("notice-assumed"))

@@ -24,7 +24,7 @@ from jianheng.scoring.records.closed_periods import find_closed
 from jianheng.scoring.records.kept import keep, standing_row, value_row
 from jianheng.scoring.records.ledger import subject_of
 from jianheng.scoring.records.scope import Scope, Subject, read_facts, scope_of
-from jianheng.store import fact_versions
+from jianheng.store import moments
 from jianheng.store.engine import writing
 from jianheng.store.runs import begin_run, end_run, first_unfinished, last_run, unread_sources
 from jianheng.store.tables import NO_RULE
@@ -95,7 +95,7 @@ def score_periods(
     """
     with store.connect() as connection:
         # Taken before anything is read: what arrives meanwhile is looked at again by the next run.
-        facts_at = fact_versions.last_recorded(connection, subject.office)
+        facts_at = moments.last_recorded(connection, subject.office)
         begun = first_unfinished(connection, subject.office, "sync", subject.source_order)
         incomplete = unread_sources(connection, subject.office, subject.source_order)
     if facts_at == 0:

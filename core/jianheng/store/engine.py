@@ -29,7 +29,7 @@ from jianheng.store.tables import METADATA
 if TYPE_CHECKING:
     from alembic.config import Config
 
-REVISION = "0004"
+REVISION = "0005"
 """The revision of the tables that this version needs: that of the last migration."""
 _MIGRATIONS = "migrations"
 _VERSION = sa.table("alembic_version", sa.column("version_num", sa.String()))

@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from jianheng.facts.entities import ENTITIES
 from jianheng.facts.entity import Entity
 from jianheng.facts.vectors import Vector
+from jianheng.store import moments
 from jianheng.store.bulk import among, insert_columns, read_arrow
 from jianheng.store.chunks import chunks
 from jianheng.store.copying import Cells, Copying, Packed, Same, copies, packed
@@ -80,32 +81,18 @@ def contents(
 
 def any_held(connection: sa.Connection, entity: Entity, office: str, source: str) -> bool:
     """Return whether anything of an entity was ever told by a source."""
-    table = FACTS[entity.name]
-    told = sa.select(table.c.run_id).where(table.c.office == office, table.c.source == source).limit(1)
-    return connection.execute(told).first() is not None
+    return source in moments.sources_of(connection, office, entity.name)
 
 
 def known(connection: sa.Connection, entity: Entity, office: str, keys: Iterable[str]) -> set[str]:
     """Return which of some keys are known from any source, deleted ones included: they did exist."""
     table = FACTS[entity.name]
     key = table.c[entity.key.name]
-    sources = table.c.source.in_(
-        _sources(connection, table, office)
-    )  # or everything of the office is gone through
+    told = moments.sources_of(connection, office, entity.name)
+    sources = table.c.source.in_(told)  # or everything of the office is gone through
     wanted = among(connection, key, keys)
     statement = sa.select(key).where(table.c.office == office, sources, wanted, table.c.recorded_to == OPEN)
     return set(connection.scalars(statement).all())
-
-
-def _sources(connection: sa.Connection, table: sa.Table, office: str) -> list[str]:
-    """Return the sources that told of an entity, asking the key's index for one after the other."""
-    found: list[str] = []
-    statement = sa.select(sa.func.min(table.c.source)).where(table.c.office == office)
-    last = connection.scalar(statement)
-    while last is not None:
-        found.append(last)
-        last = connection.scalar(statement.where(table.c.source > last))
-    return found
 
 
 def live_keys(connection: sa.Connection, entity: Entity, office: str, source: str, stream: str) -> set[str]:
@@ -165,6 +152,8 @@ class Adding:
     ) -> None:
         self._connection = connection
         self._entity = entity
+        self._told = told[:2]
+        self._latest = 0
         self._office, self._source, self._stream = map(Same, told)
         self._copying = copying
 
@@ -172,10 +161,14 @@ class Adding:
         """Have all there that was added: only then may anything else be asked of the connection."""
         if self._copying is not None:
             self._copying.settle()
+        if self._latest:
+            moments.mark(self._connection, *self._told, self._entity.name, self._latest)
+            self._latest = 0
 
     def add(self, facts: New, at: int, run_id: int) -> None:
         """Add current versions."""
         count = len(facts.hashes)
+        self._latest = max(self._latest, at) if count else self._latest
         common = (self._office, self._source, Same(OPEN), Same(at), self._stream, Same(run_id))
         if self._copying is not None:
             told = facts.told if facts.ready is None else (facts.ready,)
@@ -197,7 +190,9 @@ def adding(
         if copies(connection.dialect):
             columns = [*_told_columns(entity), *(table.c[name] for name in _COMMON)]
             copying = end.enter_context(Copying(connection, columns))
-        yield Adding(connection, entity, (office, source, stream), copying)
+        begun = Adding(connection, entity, (office, source, stream), copying)
+        yield begun
+        begun.settle()
 
 
 def bury(
@@ -221,6 +216,7 @@ def bury(
     columns = [new.get(c.name, sa.literal(OPEN) if c.name == "recorded_to" else c) for c in table.columns]
     copied = sa.select(*columns).where(*closing, table.c.recorded_to == at)
     connection.execute(sa.insert(table).from_select([c.name for c in table.columns], copied))
+    moments.mark(connection, office, source, entity.name, at)
 
 
 def read_current(
@@ -360,32 +356,3 @@ def sightings(
         statement = sa.select(*told).where(table.c.office == office, key.in_(some))
         found.extend(tuple(row) for row in connection.execute(statement.order_by(key, table.c.recorded_from)))
     return found
-
-
-def changed_since(connection: sa.Connection, office: str, since: int) -> set[str]:
-    """Return the entities of which anything changed after a moment."""
-    moments = [
-        sa.select(
-            sa.literal(name),
-            sa.select(sa.func.max(table.c.recorded_from)).where(table.c.office == office).scalar_subquery(),
-        )
-        for name, table in FACTS.items()
-    ]
-    return {name for name, last in connection.execute(sa.union_all(*moments)) if (last or 0) > since}
-
-
-def last_recorded(connection: sa.Connection, office: str) -> int:
-    """Return the latest moment at which anything of an office changed; 0 when it has no facts."""
-    found: Iterable[int | None] = connection.scalars(_last_recorded(), {"of_office": office})
-    return max((int(moment or 0) for moment in found), default=0)
-
-
-@cache
-def _last_recorded() -> sa.CompoundSelect[Any]:
-    """Return the question of :func:`last_recorded`: every batch asks it, and putting it together takes longer."""
-    office = sa.bindparam("of_office", type_=sa.String())
-    latest = [
-        sa.select(sa.func.max(table.c.recorded_from)).where(table.c.office == office)
-        for table in FACTS.values()
-    ]
-    return sa.union_all(*latest)

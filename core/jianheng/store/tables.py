@@ -21,6 +21,8 @@ METADATA = sa.MetaData(
 )
 
 _KEY = sa.String(200)
+RECORDED_RANGES = {"pages_per_range": 16, "autosummarize": "on"}
+"""Versions come to a table in the order of their moments: PostgreSQL need only know which are in some pages."""
 
 
 def _column_type(entity: Entity, column: Column) -> sa.types.TypeEngine[Any]:
@@ -63,7 +65,13 @@ def _fact_table(entity: Entity) -> sa.Table:
         sa.Column("stream", sa.String(60), nullable=False),
         sa.Column("run_id", sa.Integer(), nullable=False),
     )
-    sa.Index(f"ix_fact_{entity.name}_recorded", table.c.office, table.c.recorded_from)
+    sa.Index(
+        f"ix_fact_{entity.name}_recorded",
+        table.c.office,
+        table.c.recorded_from,
+        postgresql_using="brin",
+        postgresql_with=RECORDED_RANGES,
+    )
     if "case_no" in entity.names and entity.key.name != "case_no":
         sa.Index(f"ix_fact_{entity.name}_case", table.c.office, table.c.case_no)
     return table
@@ -71,6 +79,16 @@ def _fact_table(entity: Entity) -> sa.Table:
 
 FACTS: dict[str, sa.Table] = {name: _fact_table(entity) for name, entity in ENTITIES.items()}
 """Fact tables by entity name."""
+
+FACT_MOMENT = sa.Table(
+    "fact_moment",
+    METADATA,
+    sa.Column("office", sa.String(20), primary_key=True),
+    sa.Column("source", sa.String(60), primary_key=True),
+    sa.Column("entity", sa.String(60), primary_key=True),
+    sa.Column("moment", sa.BigInteger(), nullable=False),
+)
+"""The latest ``recorded_from`` of what a source told of an entity."""
 
 RUN = sa.Table(
     "run",

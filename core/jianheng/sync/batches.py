@@ -13,7 +13,7 @@ from jianheng.contract import Batch
 from jianheng.facts.columns import check
 from jianheng.facts.entity import Entity
 from jianheng.facts.given import Given, Rows, given_in
-from jianheng.store import fact_versions
+from jianheng.store import fact_versions, moments
 from jianheng.store.copying import copies
 from jianheng.store.engine import now_us
 from jianheng.store.operations import STREAM
@@ -50,7 +50,7 @@ class Looks:
 
 def moment_in(connection: sa.Connection, place: Place) -> Place:
     """Return the place with the moment of this transaction, never before what is already recorded."""
-    latest = fact_versions.last_recorded(connection, place.office)  # of all: scoring asks for what came since
+    latest = moments.last_recorded(connection, place.office)  # of all: scoring asks for what came since
     return replace(place, at=max(now_us(), latest + 1))
 
 
@@ -85,16 +85,16 @@ def take_batches(connection: sa.Connection, task: Task, turns: Sequence[Turn], l
         StopError: a row is unaccounted for.
     """
     where = (task.place.entity, task.place.office, task.place.source, task.place.stream)
-    aside = (
-        connection.dialect.name != "sqlite"
-    )  # in this process nobody waits for an answer: early spares none
-    if aside:
+    if connection.dialect.name != "sqlite":  # in this process nobody waits for an answer: early spares none
         rows = [first_part(turn.batch.rows) for turn in turns]
         ask_ahead(connection, task.place, rows, turns[0].seen.known_refs)
     with fact_versions.adding(connection, *where) as adding:
         done = [_take(connection, task, turn, looks, adding) for turn in turns]
+    held = quarantine.any_open(connection, task.place.office, task.place.source, task.place.stream)
     for turn, applied in zip(turns, done, strict=True):
-        settle(connection, turn.place, applied)
+        held = held or bool(applied.rejects)
+        if held:
+            settle(connection, turn.place, applied)
     return done
 
 

@@ -18,7 +18,7 @@ import sqlalchemy as sa
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from jianheng.errors import StopError
-from jianheng.store import fact_versions
+from jianheng.store import moments
 from jianheng.store.bulk import arrow_type, read_arrow
 from jianheng.store.engine import now_us
 from jianheng.store.leases import Lease, fenced
@@ -151,7 +151,7 @@ def _plan(
     busy = first_unfinished(connection, office, "sync", sources)
     bound = min(now if busy is None else busy, now if until is None else until + 1)
     facts_from = begins if since is None else since
-    facts_to = min(fact_versions.last_recorded(connection, office), bound - 1)
+    facts_to = min(moments.last_recorded(connection, office), bound - 1)
     runs_from = (last.runs_to if last else 0) if since is None else since
     plan = Plan(
         office=office,
@@ -248,7 +248,7 @@ def _rest(
 
 def _entities_left(connection: sa.Connection, draft: _Draft) -> list[str]:
     """Return the entities that have something new, from the one on whose part was the last to be written."""
-    changed = fact_versions.changed_since(connection, draft.plan.office, draft.plan.facts_from)
+    changed = moments.changed_since(connection, draft.plan.office, draft.plan.facts_from)
     names = [name for name in FACTS if name in changed]
     return names[names.index(draft.parts[-1].entity) :] if draft.parts else names
 

@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from sqlalchemy.exc import SQLAlchemyError
 
 from jianheng.errors import StopError
-from jianheng.store import fact_versions
+from jianheng.store import moments
 from jianheng.store.bulk import insert_arrow
 from jianheng.store.engine import store_error
 from jianheng.store.leases import Lease, fenced
@@ -154,7 +154,7 @@ def _is_known(folder: Path, manifest: Manifest, hashed: str, known: list[Link]) 
 
 
 def _refuse_own_facts(connection: sa.Connection, folder: Path, manifest: Manifest, reached: int) -> None:
-    if fact_versions.last_recorded(connection, manifest.office) > reached:
+    if moments.last_recorded(connection, manifest.office) > reached:
         raise StopError("bundle-not-a-mirror", folder=str(folder), office=manifest.office)
 
 
@@ -243,6 +243,9 @@ def _write_facts(
         ]
         connection.execute(ending.values(recorded_to=sa.bindparam("ends_at")), ends)
     insert_arrow(connection, table, _with_runs(fresh, runs, run_id), {"office": manifest.office})
+    latest = fresh.group_by("source").aggregate([("recorded_from", "max")])
+    for one in latest.to_pylist():
+        moments.mark(connection, manifest.office, one["source"], name, one["recorded_from_max"])
     return int(fresh.num_rows)
 
 

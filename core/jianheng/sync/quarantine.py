@@ -238,6 +238,12 @@ def held(connection: sa.Connection, office: str, source: str, stream: str) -> li
     ]
 
 
+def any_open(connection: sa.Connection, office: str, source: str, stream: str) -> bool:
+    """Return whether a stream has an open entry."""
+    first = sa.select(QUARANTINE.c.quarantine_id).where(*_is_open(office, source, stream)).limit(1)
+    return connection.scalar(first) is not None
+
+
 def close(connection: sa.Connection, ids: Iterable[int], status: str, run_id: int) -> None:
     """Close entries: ``mended`` (a good version was taken), ``gone`` (the source no longer has the row).
 

@@ -251,7 +251,8 @@ def _read_span(task: Task, span: Span) -> Iterator[Counts]:
         cursors.keep(connection, now, cursors.Kept(reached), reader.fingerprint, partition)
 
     given = reader.read_range(task.stream.name, span, cursor)
-    for batch, applied in _written(task, given, looks, Seen, keep):
+    known_refs: dict[str, set[str]] = {}
+    for batch, applied in _written(task, given, looks, lambda: Seen(known_refs=known_refs), keep):
         read += len(batch.rows)
         task.wish.progress(task.stream.name, read)
         yield applied.counts

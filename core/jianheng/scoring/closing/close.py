@@ -36,7 +36,7 @@ from jianheng.scoring.law.policy import ENGINE_VERSION, Policy
 from jianheng.scoring.records.closed_periods import before, find_closed, load_archived
 from jianheng.scoring.records.ledger import subject_of
 from jianheng.scoring.records.scope import Subject, read_facts_at
-from jianheng.store import fact_versions
+from jianheng.store import moments
 from jianheng.store.engine import moment, now_us, writing
 from jianheng.store.runs import last_run, unread_sources
 from jianheng.store.tables import ARCHIVED_POLICY, CLOSED
@@ -77,7 +77,7 @@ def close_period(
         accepted, barring = open_records(connection, office, period, waived)
         problems += barring
         last = last_run(connection, office, "score", subject_of(policy, period))
-        facts_at = fact_versions.last_recorded(connection, office)
+        facts_at = moments.last_recorded(connection, office)
         if last is None:
             raise FaultsError([*problems, problem("close-not-scored", period=period.id, policy=policy.id)])
         if last[1]["policy_version"] != policy.version:

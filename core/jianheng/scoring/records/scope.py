@@ -17,7 +17,7 @@ from jianheng.scoring.kernel.horizon import caps_reach
 from jianheng.scoring.kernel.score import FACT_ENTITIES
 from jianheng.scoring.law.period import Period
 from jianheng.scoring.law.policy import Policy
-from jianheng.store import fact_versions
+from jianheng.store import fact_versions, moments
 
 _PEOPLE_OF_CASE = tuple(
     (entity.name, column.name)
@@ -80,7 +80,7 @@ def scope_of(
             return Scope("full", reason, None, None)
     assert last is not None  # noqa: S101 the first of the reasons above
     since = int(last["facts_at"])
-    changed = fact_versions.changed_since(connection, office, since)
+    changed = moments.changed_since(connection, office, since)
     if not changed.intersection(FACT_ENTITIES):
         return Scope("unchanged", "none", (), ())
     if "code" in changed and "code" in policy.uses:

@@ -10,7 +10,7 @@ from jianheng.errors import StopError
 from jianheng.scoring.kernel.directory import Member, category_names, directory
 from jianheng.scoring.law.period import Period
 from jianheng.scoring.records.scope import Subject, read_facts
-from jianheng.store import fact_versions
+from jianheng.store import moments
 from jianheng.store.runs import unread_sources
 
 
@@ -47,7 +47,7 @@ def read_snapshot(store: sa.Engine, subject: Subject, periods: Sequence[Period] 
         StopError: there are no facts.
     """
     with store.connect() as connection:
-        facts_at = fact_versions.last_recorded(connection, subject.office)
+        facts_at = moments.last_recorded(connection, subject.office)
         if facts_at == 0:
             raise StopError("score-no-facts", office=subject.office)
         incomplete = tuple(unread_sources(connection, subject.office, subject.source_order))

@@ -8,14 +8,14 @@ import pytest
 import sqlalchemy as sa
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import IntegrityError, StatementError
 
 from jianheng.facts.entities import ENTITIES
 from jianheng.store import fact_versions
 from jianheng.store.bulk import among, insert_arrow, insert_rows
 from jianheng.store.chunks import CHUNK
 from jianheng.store.copying import MOST, Copying, Same
-from jianheng.store.engine import open_store
+from jianheng.store.engine import open_store, store_error
 from jianheng.store.tables import FACTS, RUN
 from jianheng.sync import apply
 from thoroughness import examples
@@ -203,6 +203,19 @@ def test_what_is_copied_is_what_the_driver_would_write_row_by_row(postgresql_sto
             assert found[0] == found[1] == rows
 
         check()
+
+
+@pytest.mark.postgresql
+@pytest.mark.parametrize("column", ["large", "amount", "day", "moment"])
+def test_what_a_column_cannot_hold_is_refused_as_the_server_would(postgresql_store, column):
+    unfit = {"large": 2**63, "amount": "much", "day": "2025-01-01", "moment": 7}
+    values = [unfit.get(name) if name == column else None for name in EVERY_KIND.columns.keys()[1:]]
+    with postgresql_store.connect() as connection:
+        EVERY_KIND.create(connection)
+        with pytest.raises(StatementError) as refused:
+            insert_rows(connection, EVERY_KIND, [(1, *values)])
+        assert connection.scalar(sa.select(sa.func.count()).select_from(EVERY_KIND)) == 0
+    assert store_error(refused.value, "test").code == "store-failed"
 
 
 def _copy_and_fail(store, numbers, error=None):

@@ -11,6 +11,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from jianheng.contract import Batch, Stream
 from jianheng.errors import StopError
+from jianheng.store import moments
 from jianheng.store.tables import OPEN
 from jianheng.sync import overlap, shapes, stream
 from jianheng.sync.engine import sync_source
@@ -338,3 +339,22 @@ def test_a_reference_that_no_key_can_be_keeps_its_own_row_out_and_no_other(every
     assert report.state == "done"
     assert (report.counts.inserted, report.counts.quarantined) == (2, 600)
     assert current(every_store, "document", "document_key") == [("D",)]
+
+
+@on_servers
+def test_two_sources_that_tell_of_something_for_the_first_time_do_not_wait_for_each_other(every_store):
+    with every_store.connect() as one, every_store.connect() as two:
+        for connection in (one, two):
+            wait = {
+                "postgresql": "SET lock_timeout = '3s'",
+                "mysql": "SET innodb_lock_wait_timeout = 3",
+                "mariadb": "SET innodb_lock_wait_timeout = 3",
+            }
+            connection.exec_driver_sql(wait[every_store.dialect.name])
+        for connection, source in ((one, "one"), (two, "two")):
+            for at in (1, 3, 2):
+                moments.mark(connection, OFFICE, source, "case", at)
+        one.commit()
+        two.commit()
+        assert moments.sources_of(one, OFFICE, "case") == ["one", "two"]
+        assert moments.last_recorded(one, OFFICE) == 3, "it never goes back"

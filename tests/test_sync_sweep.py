@@ -11,8 +11,8 @@ from alembic.config import Config
 
 from jianheng.contract import Batch, Stream
 from jianheng.errors import RetryError, StopError
-from jianheng.store import moments
-from jianheng.store.engine import open_store
+from jianheng.store import leases, moments
+from jianheng.store.engine import open_store, writing_latest
 from jianheng.store.tables import CURSOR, FACT_MOMENT
 from jianheng.sync import cursors
 from jianheng.sync.counts import Counts
@@ -221,6 +221,9 @@ def test_a_store_from_before_moments_were_kept_knows_them_after_the_upgrade(ever
     with engine.connect() as connection:
         kept = connection.execute(sa.select(FACT_MOMENT).order_by("source")).fetchall()
     assert [row[:3] for row in kept] == [(OFFICE, "one", "case"), (OFFICE, "two", "case")]
+    with writing_latest(engine) as connection:
+        still_at_work = leases.take(connection, "sync:test", "old version", 600)
+    assert isinstance(still_at_work, leases.Lease)
     with as_file(files("jianheng.store") / "migrations") as scripts, engine.begin() as connection:
         configuration = Config()
         configuration.set_main_option("script_location", str(scripts))
@@ -231,6 +234,9 @@ def test_a_store_from_before_moments_were_kept_knows_them_after_the_upgrade(ever
         again = connection.execute(sa.select(FACT_MOMENT).order_by("source")).fetchall()
         assert again == kept
         assert moments.last_recorded(connection, OFFICE) == max(row.moment for row in kept)
+    with writing_latest(engine) as connection:
+        assert not leases.renew(connection, still_at_work, 600), "it would keep no moments"
+        assert isinstance(leases.take(connection, "sync:test", "this version", 600), leases.Lease)
 
 
 def test_a_cursor_of_a_newer_version_is_not_guessed_at(lite_store):

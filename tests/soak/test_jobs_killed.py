@@ -34,9 +34,9 @@ def told(capsys, store, what, tally):
     announce(capsys, f"{what} on {store.dialect.name}: {tally}")
 
 
-def test_jobs_killed_at_every_point_and_at_random(store, tmp_path, children, service, capsys):
+def test_jobs_killed_at_every_point_and_at_random(every_store, tmp_path, children, service, capsys):
     chance = random.Random(20260101)  # noqa: S311  # the same trials every time
-    trials = Trials(store, tmp_path, children, service, chance)
+    trials = Trials(every_store, tmp_path, children, service, chance)
     trials.begin()
     points = points_in_turn(chance)
     while sum(trials.tally.kills.values()) < JOBS:
@@ -44,13 +44,13 @@ def test_jobs_killed_at_every_point_and_at_random(store, tmp_path, children, ser
         often = chance.randint(1, 30) if point in fault_points.TRANSACTIONS else 1
         assert trials.trial(point, often) or not point, point
     trials.check_ledger()
-    told(capsys, store, "jobs", trials.tally)
+    told(capsys, every_store, "jobs", trials.tally)
     assert (trials.tally.lost, trials.tally.doubled) == (0, 0)
 
 
-def test_schedulers_killed_in_the_middle_of_real_jobs(store, tmp_path, children, service, capsys):
+def test_schedulers_killed_in_the_middle_of_real_jobs(every_store, tmp_path, children, service, capsys):
     chance = random.Random(20260102)  # noqa: S311
-    trials = Trials(store, tmp_path, children, service, chance)
+    trials = Trials(every_store, tmp_path, children, service, chance)
     trials.begin()
     points = points_in_turn(chance, (*fault_points.JOB, *fault_points.OF_SLOTS))
     while sum(trials.tally.kills.values()) < SCHEDULERS:
@@ -61,7 +61,7 @@ def test_schedulers_killed_in_the_middle_of_real_jobs(store, tmp_path, children,
     assert named >= SCHEDULERS // 4
     trials.check_slots()
     trials.check_ledger()
-    told(capsys, store, "schedulers", trials.tally)
+    told(capsys, every_store, "schedulers", trials.tally)
     assert (trials.tally.lost, trials.tally.doubled) == (0, 0)
 
 

@@ -4,17 +4,17 @@ In binary a value is told by its length and its bytes: the server need not look 
 days from their digits.
 """
 
+import struct
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import cache, lru_cache
-from struct import Struct
 from typing import Any, Self, TypeAlias
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import sqlalchemy as sa
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, StatementError
 
 from jianheng.facts.vectors import Vector, listed, utf8
 
@@ -25,7 +25,7 @@ MOST = 20_000
 _BEGINNING = b"PGCOPY\n\xff\r\n\0" + bytes(8)
 _END = b"\xff\xff"
 """What comes before all rows and after them (PostgreSQL's documentation of COPY, binary format)."""
-_NUMBER, _COUNT = Struct("!i").pack, Struct("!h").pack
+_NUMBER, _COUNT = struct.Struct("!i").pack, struct.Struct("!h").pack
 _MISSING = _NUMBER(-1)
 
 
@@ -271,8 +271,16 @@ def _values(
 
 
 def _dumped(column: sa.Column[Any], values: Iterable[Any]) -> list[bytes]:
-    """Return values as a column of the server holds them."""
-    return [*map(bytes, map(_dumper(column), values))]
+    """Return values as a column of the server holds them.
+
+    Raises:
+        StatementError: the column cannot hold one of them, as any statement of SQLAlchemy's would tell.
+    """
+    try:
+        return [*map(bytes, map(_dumper(column), values))]
+    except (struct.error, AttributeError, TypeError, ValueError, OverflowError) as unfit:
+        told = f"a value does not fit {column.table.name}.{column.name}"
+        raise StatementError(told, f"COPY {column.table.name}", None, unfit) from unfit
 
 
 @lru_cache(maxsize=1_000)

@@ -32,7 +32,7 @@ class New:
     """Versions to add, in columns of equal length: those of the entity, then what is told of each row.
 
     Attributes:
-        ready: all of it made ready to be sent, where that was done before (:func:`made_ready`).
+        ready: all that is told of each row made ready to be sent, where that was done before (:func:`made_ready`).
     """
 
     columns: Sequence[Vector]
@@ -81,7 +81,7 @@ def contents(
 
 def any_held(connection: sa.Connection, entity: Entity, office: str, source: str) -> bool:
     """Return whether anything of an entity was ever told by a source."""
-    return source in moments.sources_of(connection, office, entity.name)
+    return moments.is_told(connection, office, source, entity.name)
 
 
 def known(connection: sa.Connection, entity: Entity, office: str, keys: Iterable[str]) -> set[str]:
@@ -168,7 +168,9 @@ class Adding:
     def add(self, facts: New, at: int, run_id: int) -> None:
         """Add current versions."""
         count = len(facts.hashes)
-        self._latest = max(self._latest, at) if count else self._latest
+        if not count:
+            return
+        self._latest = max(self._latest, at)
         common = (self._office, self._source, Same(OPEN), Same(at), self._stream, Same(run_id))
         if self._copying is not None:
             told = facts.told if facts.ready is None else (facts.ready,)

@@ -1,6 +1,6 @@
 """When anything was last recorded, by office, source and entity: kept beside the facts, so that nobody looks through them.
 
-Each transaction that begins versions of facts says so here; it is the only writer of its source.
+Each transaction that begins versions of facts says so here. Of a source there is one at a time, by its lease.
 """
 
 import sqlalchemy as sa
@@ -8,19 +8,32 @@ import sqlalchemy as sa
 from jianheng.store.tables import FACT_MOMENT as MOMENT
 
 
+def _of(office: str, source: str, entity: str) -> tuple[sa.ColumnElement[bool], ...]:
+    return MOMENT.c.office == office, MOMENT.c.source == source, MOMENT.c.entity == entity
+
+
 def mark(connection: sa.Connection, office: str, source: str, entity: str, at: int) -> None:
     """Record that versions began at a moment, in the transaction that began them. A moment never goes back."""
-    where = (MOMENT.c.office == office, MOMENT.c.source == source, MOMENT.c.entity == entity)
-    moved = connection.execute(sa.update(MOMENT).where(*where, MOMENT.c.moment <= at).values(moment=at))
-    if not moved.rowcount and connection.scalar(sa.select(MOMENT.c.moment).where(*where)) is None:
+    where = _of(office, source, entity)
+    # Asked first: where MariaDB finds nothing to change, it lets nobody else add anything beside it.
+    kept = connection.scalar(sa.select(MOMENT.c.moment).where(*where))
+    if kept is None:
         values = {"office": office, "source": source, "entity": entity, "moment": at}
         connection.execute(sa.insert(MOMENT).values(values))
+    elif kept < at:
+        connection.execute(sa.update(MOMENT).where(*where).values(moment=at))
 
 
 def sources_of(connection: sa.Connection, office: str, entity: str) -> list[str]:
     """Return the sources that ever told of an entity."""
     told = sa.select(MOMENT.c.source).where(MOMENT.c.office == office, MOMENT.c.entity == entity)
     return sorted(connection.scalars(told))
+
+
+def is_told(connection: sa.Connection, office: str, source: str, entity: str) -> bool:
+    """Return whether a source ever told of an entity."""
+    kept = sa.select(MOMENT.c.moment).where(*_of(office, source, entity))
+    return connection.scalar(kept) is not None
 
 
 def changed_since(connection: sa.Connection, office: str, since: int) -> set[str]:

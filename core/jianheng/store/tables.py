@@ -21,8 +21,6 @@ METADATA = sa.MetaData(
 )
 
 _KEY = sa.String(200)
-RECORDED_RANGES = {"pages_per_range": 16, "autosummarize": "on"}
-"""Versions come to a table in the order of their moments: PostgreSQL need only know which are in some pages."""
 
 
 def _column_type(entity: Entity, column: Column) -> sa.types.TypeEngine[Any]:
@@ -65,13 +63,7 @@ def _fact_table(entity: Entity) -> sa.Table:
         sa.Column("stream", sa.String(60), nullable=False),
         sa.Column("run_id", sa.Integer(), nullable=False),
     )
-    sa.Index(
-        f"ix_fact_{entity.name}_recorded",
-        table.c.office,
-        table.c.recorded_from,
-        postgresql_using="brin",
-        postgresql_with=RECORDED_RANGES,
-    )
+    sa.Index(f"ix_fact_{entity.name}_recorded", table.c.office, table.c.recorded_from)
     if "case_no" in entity.names and entity.key.name != "case_no":
         sa.Index(f"ix_fact_{entity.name}_case", table.c.office, table.c.case_no)
     return table

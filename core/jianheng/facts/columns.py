@@ -78,7 +78,7 @@ def check(entity: Entity, rows: Rows | Given) -> Checked:
     given = rows if isinstance(rows, Given) else given_in(rows)
     doubtful: set[int] = set()
     columns: list[Vector] = []
-    told = Lines(given.size)
+    told = Lines(given.size, "")
     before = "["
     for read, column in readers(entity):
         way = _Way(read, column.required or column is entity.key, column, text_limit(entity, column))
@@ -101,7 +101,7 @@ def check(entity: Entity, rows: Rows | Given) -> Checked:
     return _decided(checked, sorted(doubtful)) if doubtful else checked
 
 
-def _hashes(told: Lines) -> list[str]:
+def _hashes(told: Lines[str]) -> list[str]:
     """Return what ``content_hash`` gives for each text."""
     hashed = map(partial(hashlib.blake2b, digest_size=HASH_BYTES), as_bytes(told.joined()))
     return [*map(methodcaller("hexdigest"), hashed)]

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from itertools import repeat
 from operator import itemgetter
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -91,40 +91,47 @@ def utf8(array: pa.Array) -> memoryview:
     return memoryview(data)[places[array.offset] : places[array.offset + len(array)]]
 
 
+_KIND: dict[type, pa.DataType] = {str: pa.string(), bytes: pa.binary()}
+
+
 @lru_cache(maxsize=1_000)
-def word(text: str) -> pa.Scalar:
-    """Return a text as Arrow takes it: finding out anew what a bare one is takes it longer than many rows."""
-    return pa.scalar(text, pa.string())
+def word(text: str | bytes) -> pa.Scalar:
+    """Return a text, or bytes, as Arrow takes it: finding out anew what a bare one is takes it longer than many rows."""
+    return pa.scalar(text, _KIND[type(text)])
 
 
-class Lines:
-    """Texts put together row by row from columns and from what stands between them.
+Said = TypeVar("Said", str, bytes)
+
+
+class Lines(Generic[Said]):
+    """Texts, or bytes, put together row by row from columns and from what stands between them.
 
     The parts are joined in one go for all rows; no Python is run for a row.
     """
 
-    def __init__(self, size: int) -> None:
+    def __init__(self, size: int, begin: Said) -> None:
         self._size = size
-        self._parts: list[pa.Array | str] = [""]
+        self._kind: type[Said] = type(begin)
+        self._parts: list[pa.Array | Said] = [begin]
 
-    def say(self, text: str) -> None:
+    def say(self, text: Said) -> None:
         """Say the same in every row."""
         last = self._parts[-1]
-        if isinstance(last, str):
+        if isinstance(last, self._kind):
             self._parts[-1] = last + text
         else:
             self._parts.append(text)
 
     def tell(self, words: pa.Array) -> None:
-        """Say each row's own text; none may be missing."""
+        """Say each row's own; none may be missing."""
         self._parts.append(words)
 
     def joined(self) -> pa.Array:
-        """Return the texts of all rows."""
-        if all(isinstance(each, str) for each in self._parts):
-            return pa.array(repeat("".join(map(str, self._parts)), self._size), pa.string(), size=self._size)
-        parts = (word(each) if isinstance(each, str) else each for each in self._parts)
-        return pc.binary_join_element_wise(*parts, word(""))
+        """Return what is said of all rows."""
+        if len(self._parts) == 1:
+            return pa.array(repeat(self._parts[0], self._size), _KIND[self._kind], size=self._size)
+        parts = (word(each) if isinstance(each, self._kind) else each for each in self._parts)
+        return pc.binary_join_element_wise(*parts, word(self._kind()))
 
 
 def as_bytes(texts: pa.Array) -> Iterable[bytes]:

@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError, StatementError
 
-from jianheng.facts.vectors import Vector, listed, utf8
+from jianheng.facts.vectors import Lines, Vector, listed, utf8, word
 
 PART = 2_500
 """Rows sent at a time: what is held in memory does not grow with the rows."""
@@ -115,8 +115,7 @@ class Copying:
         """
         for start in range(0, count, PART):
             end = min(start + PART, count)
-            rows = _Row(end - start)
-            rows.say(_COUNT(len(self._columns)))
+            rows = Lines(end - start, _COUNT(len(self._columns)))
             _tell(rows, self._columns, columns, start, end)
             data = bytes(utf8(rows.joined()))
             with self._as_sqlalchemy_tells():
@@ -156,40 +155,13 @@ def copy_columns(connection: sa.Connection, table: sa.Table, columns: Sequence[C
 
 def packed(columns: Sequence[sa.Column[Any]], cells: Sequence[Cells], count: int) -> Packed:
     """Make columns of equal length ready to be copied."""
-    rows = _Row(count)
+    rows = Lines(count, b"")
     _tell(rows, columns, cells, 0, count)
     return Packed(rows.joined(), len(columns))
 
 
-class _Row:
-    """Rows put together from their fields; the parts are joined in one go, no Python is run for a row."""
-
-    def __init__(self, size: int) -> None:
-        self._size = size
-        self._parts: list[pa.Array | bytes] = [b""]
-
-    def say(self, field: bytes) -> None:
-        """Say the same in every row."""
-        last = self._parts[-1]
-        if isinstance(last, bytes):
-            self._parts[-1] = last + field
-        else:
-            self._parts.append(field)
-
-    def tell(self, fields: pa.Array) -> None:
-        """Say each row's own; none may be missing."""
-        self._parts.append(fields)
-
-    def joined(self) -> pa.Array:
-        """Return the bytes of all rows."""
-        if len(self._parts) == 1:
-            return pa.array([self._parts[0]] * self._size, pa.binary())
-        parts = (_bare(each) if isinstance(each, bytes) else each for each in self._parts)
-        return pc.binary_join_element_wise(*parts, _bare(b""))
-
-
 def _tell(
-    rows: _Row,
+    rows: Lines[bytes],
     columns: Sequence[sa.Column[Any]],
     cells: Sequence[Cells | Packed],
     start: int,
@@ -209,7 +181,7 @@ def _tell(
             _tell_field(rows, _values(column, each, start, end))
 
 
-def _tell_field(rows: _Row, values: pa.Array) -> None:
+def _tell_field(rows: Lines[bytes], values: pa.Array) -> None:
     """Tell a column: of each value how many bytes it has, and these."""
     if values.null_count == len(values):
         rows.say(_MISSING)
@@ -222,7 +194,7 @@ def _tell_field(rows: _Row, values: pa.Array) -> None:
         rows.tell(values)
         return
     if values.null_count:
-        values, lengths = pc.fill_null(values, _bare(b"")), pc.fill_null(lengths, pa.scalar(-1, pa.int32()))
+        values, lengths = pc.fill_null(values, word(b"")), pc.fill_null(lengths, pa.scalar(-1, pa.int32()))
     rows.tell(_numbers(lengths, _LENGTHS))
     rows.tell(values)
 
@@ -301,9 +273,3 @@ def _dumper(column: sa.Column[Any]) -> Callable[[Any], bytes]:
         return lambda value: str(value).encode()
     dump: Callable[[Any], bytes] = dumpers[type(column.type)].dump
     return dump
-
-
-@lru_cache(maxsize=1_000)
-def _bare(data: bytes) -> pa.Scalar:
-    """Return bytes as Arrow takes them: finding out anew what a bare value is takes it longer than many rows."""
-    return pa.scalar(data, pa.binary())

@@ -79,11 +79,6 @@ def contents(
     return dict(zip(found, hashes, strict=True)), set(compress(found, deleted))
 
 
-def any_held(connection: sa.Connection, entity: Entity, office: str, source: str) -> bool:
-    """Return whether anything of an entity was ever told by a source."""
-    return moments.is_told(connection, office, source, entity.name)
-
-
 def known(connection: sa.Connection, entity: Entity, office: str, keys: Iterable[str]) -> set[str]:
     """Return which of some keys are known from any source, deleted ones included: they did exist."""
     table = FACTS[entity.name]

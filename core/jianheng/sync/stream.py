@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from jianheng.contract import Batch
 from jianheng.errors import AskError, EmptiedError, JianhengError, Problem, RetryError, StopError, problem
-from jianheng.store import audit, fact_versions
+from jianheng.store import audit, fact_versions, moments
 from jianheng.store.engine import now_us
 from jianheng.store.leases import LeaseLostError
 from jianheng.sync import cursors, pauses, quarantine
@@ -159,7 +159,7 @@ def _read_cursor(
     try:
         with fenced(task.fence) as connection:
             looks = looks_of(connection, task)
-            anything = fact_versions.any_held(connection, place.entity, place.office, place.source)
+            anything = moments.is_told(connection, place.office, place.source, place.entity.name)
         highest = None if anything else Highest()
 
         def seen() -> Seen:

@@ -18,10 +18,6 @@ from jianheng_adapters.database_table.tables import make_tables
 
 PREFIX = "t_result_"
 TABLES = make_tables(PREFIX)
-SERVERS = {
-    "postgresql": "postgresql+psycopg://postgres@127.0.0.1:5432/test",
-    "mariadb": "mysql+pymysql://root@127.0.0.1:3306/test",
-}
 
 
 @pytest.fixture(
@@ -34,18 +30,8 @@ SERVERS = {
 def url(request, tmp_path):
     """An empty database of each kind."""
     if request.param == "sqlite":
-        yield f"sqlite:///{tmp_path / 'results.db'}"
-        return
-    address = SERVERS[request.param]
-    engine = create_engine(address, poolclass=NullPool)
-    try:
-        with engine.begin() as connection:
-            TABLES.metadata.drop_all(connection)
-    except SQLAlchemyError as error:
-        pytest.skip(f"{request.param} is not reachable at {engine.url!r}: {type(error).__name__}")
-    yield address
-    with engine.begin() as connection:
-        TABLES.metadata.drop_all(connection)
+        return f"sqlite:///{tmp_path / 'results.db'}"
+    return request.getfixturevalue(f"{request.param}_url")
 
 
 @pytest.fixture(scope="module")

@@ -69,7 +69,7 @@ def jianheng(*words: object) -> Told:
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
         code = main([str(word) for word in words])
     told = Told(code, out.getvalue(), err.getvalue())
-    assert "Traceback (most recent call last)" not in told.text
+    assert "Traceback (most recent call last)" not in told.text, told.text
     assert CLIENT_SECRET not in told.text
     return told
 

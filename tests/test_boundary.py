@@ -194,6 +194,26 @@ def test_a_traceback_is_logged_at_debug_only_and_redacted():
             assert "13912345678" not in told
 
 
+def test_what_a_library_got_over_is_logged_in_a_line():
+    """A pool that finds its connection broken says so with its frames; an operator has no use for them."""
+    hide("s3cret-value")
+    for level, expected in ((logging.WARNING, False), (logging.DEBUG, True)):
+        out = io.StringIO()
+        configure_logs(level, as_json=True, stream=out)
+        try:
+            _raise(OSError("gone:\n s3cret-value"))
+        except OSError:
+            logging.getLogger("sqlalchemy.pool").exception("while resetting")
+        configure_logs()
+        assert ("Traceback" in out.getvalue()) is expected
+        assert "s3cret-value" not in out.getvalue()
+        line = json.loads(out.getvalue())
+        assert (line["event"], line.get("error", "OSError: gone: ***")) == (
+            "while resetting",
+            "OSError: gone: ***",
+        )
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [

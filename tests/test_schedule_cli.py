@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import socket
+import struct
 import threading
 import time
 from collections.abc import Callable
@@ -135,6 +136,33 @@ def test_an_address_in_use_is_told():
         with pytest.raises(StopError) as refused:
             listen(address, lambda: (True, {}), lambda: b"")
     assert refused.value.code == "schedule-cannot-listen"
+
+
+def test_who_hangs_up_before_all_is_told_is_no_news(capfd):
+    """A monitor with little patience must not fill the service's log with the frames of a library."""
+    asked = threading.Event()
+
+    def long_page() -> bytes:
+        asked.set()
+        return b"#" * 50_000_000
+
+    server = listen("127.0.0.1:0", lambda: (True, {"leader": "here"}), long_page)
+    address = ("127.0.0.1", server.server_port)
+    try:
+        with socket.create_connection(address, timeout=10) as monitor:
+            monitor.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            monitor.sendall(b"GET /metrics HTTP/1.1\r\n\r\n")
+            assert asked.wait(10)
+            monitor.recv(100)
+        told = requests.get(f"http://127.0.0.1:{server.server_port}/health", timeout=10)
+        for thread in threading.enumerate():
+            if "process_request" in thread.name:
+                thread.join(10)
+    finally:
+        server.shutdown()
+        server.server_close()
+    assert (told.status_code, told.json()["leader"]) == (200, "here")
+    assert capfd.readouterr().err == ""
 
 
 def when_published(office: Office, see: Callable[[], None]) -> threading.Thread:

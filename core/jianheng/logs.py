@@ -87,6 +87,15 @@ def _redact_event(_logger: WrappedLogger, _method: str, event: EventDict) -> Eve
     return cast("EventDict", redact_value(event))
 
 
+def _in_a_line(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """Tell what a library met without its frames: it logs what it got over, such as a connection that broke."""
+    raised = event.pop("exc_info", None)
+    error = raised[1] if isinstance(raised, tuple) else raised
+    if isinstance(error, BaseException):
+        event["error"] = f"{type(error).__name__}: {' '.join(str(error).split())}"
+    return event
+
+
 def _to_json(value: object, **_options: object) -> str:
     return json.dumps(value, ensure_ascii=False, default=str)
 
@@ -138,7 +147,7 @@ def configure_logs(
     handler = logging.StreamHandler(out)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=shared,
+            foreign_pre_chain=shared if level <= logging.DEBUG else [_in_a_line, *shared],
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
         )
     )

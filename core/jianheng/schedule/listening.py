@@ -2,6 +2,8 @@
 
 import ipaddress
 import json
+import secrets
+import sys
 import threading
 from collections.abc import Callable, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -27,6 +29,20 @@ def is_loopback(host: str) -> bool:
         return False
 
 
+class _Server(ThreadingHTTPServer):
+    """One thread a question; none of them keeps the scheduler from ending."""
+
+    daemon_threads = True
+
+    def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ARG002  # as the library calls it
+        """Log what broke a question, where the library would print its frames: who hangs up is no news."""
+        error, log = sys.exc_info()[1], get_log("jianheng.schedule")
+        if isinstance(error, ConnectionError | TimeoutError):
+            log.debug("who asked hung up", told=str(error))
+        else:
+            log.warning("internal error", reference=secrets.token_hex(4), exc_info=error)
+
+
 def listen(address: str, health: Health, metrics: Callable[[], bytes]) -> ThreadingHTTPServer:
     """Serve health and metrics on threads of their own; return the server, whose ``server_port`` is the real one.
 
@@ -40,12 +56,11 @@ def listen(address: str, health: Health, metrics: Callable[[], bytes]) -> Thread
     """
     host, _, port = address.rpartition(":")
     try:
-        server = ThreadingHTTPServer((host.strip("[]"), int(port)), _handler(health, metrics))
+        server = _Server((host.strip("[]"), int(port)), _handler(health, metrics))
     except OSError as error:
         raise StopError(
             "schedule-cannot-listen", address=address, told=error.strerror or str(error)
         ) from None
-    server.daemon_threads = True
     threading.Thread(target=server.serve_forever, name="listening", daemon=True).start()
     if not is_loopback(host):
         get_log("jianheng.schedule").warning(

@@ -3,6 +3,7 @@
 import threading
 import time
 
+import pyarrow as pa
 import pytest
 import sqlalchemy as sa
 from hypothesis import given, settings
@@ -116,6 +117,29 @@ def test_what_came_while_others_were_written_is_written_in_one_transaction():
 
     assert len(told(overlapped(SERVER, source(), nothing_ahead, write))) == 5
     assert groups == [["0"], ["1", "2", "3", "4"]]
+
+
+@pytest.mark.parametrize(("arrow", "groups"), [(False, [1, 2, 2, 2, 1]), (True, [1, 4, 3])])
+def test_mappings_count_for_more_than_rows_of_arrow(monkeypatch, arrow, groups):
+    """What is written together is bounded by the room it takes."""
+    monkeypatch.setattr(overlap, "TOGETHER", 8)
+    rows = pa.table({"n": [1, 2]}) if arrow else [{"n": 1}, {"n": 2}]
+    begun, written = threading.Event(), []
+
+    def source():
+        for number in range(8):
+            yield Batch(rows, str(number))
+            if number == 0:
+                assert begun.wait(10)
+
+    def write(group):
+        written.append(len(group))
+        begun.set()
+        time.sleep(0.2)
+        return [None] * len(group)
+
+    assert len(told(overlapped(SERVER, source(), nothing_ahead, write))) == 8
+    assert written == groups
 
 
 def test_a_slow_source_delays_nothing_that_it_has_given():

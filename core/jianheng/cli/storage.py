@@ -4,13 +4,16 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 
 import sqlalchemy as sa
+from sqlalchemy.exc import SQLAlchemyError
 
 from jianheng.cli.session import Session
 from jianheng.config import Deployment, resolve_secrets, store_url
 from jianheng.contract import Finding, Secret
 from jianheng.errors import JianhengError, StopError, problem
+from jianheng.facts.entities import ENTITIES
 from jianheng.messages import text
-from jianheng.store.engine import check_connection, open_engine, open_store, schema_state
+from jianheng.store import moments
+from jianheng.store.engine import check_connection, open_engine, open_store, schema_state, store_error
 from jianheng.sync.seal import Keyring, keyring, with_keyring
 
 
@@ -90,6 +93,7 @@ def check_store(deployment: Deployment, secrets: Mapping[str, Secret]) -> Iterab
         with _closing(engine):
             check_connection(engine)
             has, wanted = schema_state(engine)
+            late = _behind(engine, deployment.office.code) if has == wanted else ""
     except JianhengError as error:
         yield Finding(shown, error.problem)
         return
@@ -99,3 +103,13 @@ def check_store(deployment: Deployment, secrets: Mapping[str, Secret]) -> Iterab
         yield Finding(shown, problem("store-outdated", has=has, wanted=wanted))
     else:
         yield Finding(shown, detail=text("cli-doctor-store", revision=has))
+    if late:
+        yield Finding(shown, problem("store-moments-behind", entities=late), warning=True)
+
+
+def _behind(engine: sa.Engine, office: str) -> str:
+    try:
+        with engine.connect() as connection:
+            return "、".join(ENTITIES[name].label for name in moments.behind(connection, office))
+    except SQLAlchemyError as failed:
+        raise store_error(failed, "doctor") from failed

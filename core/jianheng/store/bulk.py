@@ -7,10 +7,10 @@ third of what dictionaries cost. Values are bound, never written into the text.
 import datetime as dt
 import json
 import sqlite3
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from functools import lru_cache
-from itertools import chain, islice, repeat
+from itertools import repeat
 from typing import Any
 
 import pyarrow as pa
@@ -79,7 +79,9 @@ def _for_sqlite(column: sa.Column[Any], values: Cells) -> Cells:
             return values.texts
         values = values.values if values.array is None else values.array
     if isinstance(values, pa.Array):
-        values = listed(values.cast(pa.string()) if pa.types.is_date32(values.type) else values)
+        if pa.types.is_date32(values.type):
+            return listed(values.cast(pa.string()))
+        values = listed(values)
     if not isinstance(column.type, sa.Date | sa.DateTime | sa.Numeric):
         return values
     distinct = set(values)
@@ -91,19 +93,26 @@ def _for_sqlite(column: sa.Column[Any], values: Cells) -> Cells:
 
 def _insert_sqlite(connection: sa.Connection, table: sa.Table, columns: Sequence[Cells], count: int) -> None:
     """Insert by statements of many rows: the driver lets others work while SQLite goes through one."""
-    kept = [_for_sqlite(column, values) for column, values in zip(table.columns, columns, strict=True)]
+    kept: list[Any] = [_for_sqlite(column, each) for column, each in zip(table.columns, columns, strict=True)]
     same = tuple(isinstance(each, Same) for each in kept)
     fixed = [each.value for each in kept if isinstance(each, Same)]
-    rows = zip(*(each for each in kept if not isinstance(each, Same)), strict=True)
+    width = len(same) - len(fixed)
+    cells = _row_by_row([each for each in kept if not isinstance(each, Same)], count)
     driver: Any = connection.connection.driver_connection
     at_once = max(1, min(AT_ONCE, driver.getlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER) // len(same)))
-    full, rest = divmod(count, at_once)
-    if full:
-        parts = [(*fixed, *chain.from_iterable(islice(rows, at_once))) for _ in range(full)]
-        connection.exec_driver_sql(_insert_many_text(table, connection.dialect, same, at_once), parts)
-    if rest:
-        left = [(*fixed, *row) for row in rows] if len(fixed) < len(same) else [tuple(fixed)] * rest
-        connection.exec_driver_sql(_insert_many_text(table, connection.dialect, same, 1), left)
+    whole = count - count % at_once
+    for start, end, size in ((0, whole, at_once), (whole, count, 1)):
+        parts = [(*fixed, *cells[row * width : (row + size) * width]) for row in range(start, end, size)]
+        if parts:
+            connection.exec_driver_sql(_insert_many_text(table, connection.dialect, same, size), parts)
+
+
+def _row_by_row(columns: Sequence[Sequence[Any]], count: int) -> list[Any]:
+    """Return the cells of columns of equal length one row after the other."""
+    cells: list[Any] = [None] * (count * len(columns))
+    for place, column in enumerate(columns):
+        cells[place :: len(columns)] = column
+    return cells
 
 
 def insert_columns(connection: sa.Connection, table: sa.Table, columns: Sequence[Cells], count: int) -> None:
@@ -274,11 +283,28 @@ def read_arrow(
 
     With ``values`` for its parameters the statement is one that is asked again and again.
     """
-    columns: list[sa.Column[Any]] = [table.c[name] for name in statement.selected_columns.keys()]  # noqa: SIM118
     raw: Any = statement
     if connection.dialect.name == "sqlite":
         raw = _as_kept(statement) if values is None else _as_kept_once(statement)
-    rows = connection.execute(raw, values or {}).fetchall()
+    return _as_arrow(table, statement, connection.execute(raw, values or {}).fetchall())
+
+
+def arrow_pages(
+    connection: sa.Connection, table: sa.Table, statement: sa.Select[Any], size: int
+) -> Iterator[pa.Table]:
+    """Run a select of a table's own columns; yield Arrow tables of that many rows, the last of those left.
+
+    The database is asked once and hands over page by page: until the last the connection takes no other statement.
+    """
+    raw = _as_kept(statement) if connection.dialect.name == "sqlite" else statement
+    with connection.execute(raw, execution_options={"stream_results": True}) as found:
+        # The rows of a page are let go before the next are fetched.
+        while (page := _as_arrow(table, statement, found.fetchmany(size))).num_rows:
+            yield page
+
+
+def _as_arrow(table: sa.Table, statement: sa.Select[Any], rows: Sequence[Sequence[Any]]) -> pa.Table:
+    columns: list[sa.Column[Any]] = [table.c[name] for name in statement.selected_columns.keys()]  # noqa: SIM118
     held: Sequence[Sequence[Any]] = list(zip(*rows, strict=True)) if rows else [()] * len(columns)
     return pa.table(
         {

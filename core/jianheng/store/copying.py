@@ -20,7 +20,7 @@ from jianheng.facts.vectors import Lines, Vector, listed, utf8, word
 
 PART = 2_500
 """Rows sent at a time: what is held in memory does not grow with the rows."""
-MOST = 20_000
+MOST = 60_000
 """Rows of one COPY: a limit that the server has for the time of a statement is not met by large batches alone."""
 _BEGINNING = b"PGCOPY\n\xff\r\n\0" + bytes(8)
 _END = b"\xff\xff"

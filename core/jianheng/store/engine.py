@@ -29,7 +29,7 @@ from jianheng.store.tables import METADATA
 if TYPE_CHECKING:
     from alembic.config import Config
 
-REVISION = "0005"
+REVISION = "0006"
 """The revision of the tables that this version needs: that of the last migration."""
 _MIGRATIONS = "migrations"
 _VERSION = sa.table("alembic_version", sa.column("version_num", sa.String()))
@@ -68,9 +68,9 @@ def _prepare_sqlite(connection: DBAPIConnection, _entry: ConnectionPoolEntry) ->
         _write_ahead(cursor)
         cursor.execute("PRAGMA synchronous=NORMAL")
         cursor.execute("PRAGMA temp_store=MEMORY")
-        # A batch's pages stay in memory until its commit, and reach the database's file a few batches at a time.
+        # A batch's pages stay in memory until its commit, and reach the database's file some batches at a time: 64 MB.
         cursor.execute("PRAGMA cache_size=-16384")
-        cursor.execute("PRAGMA wal_autocheckpoint=4000")
+        cursor.execute("PRAGMA wal_autocheckpoint=16000")
 
 
 # A file's change to a write-ahead log needs it alone and does not wait for the busy timeout: of two first runs

@@ -6,6 +6,7 @@ Each transaction that begins versions of facts says so here. Of a source there i
 import sqlalchemy as sa
 
 from jianheng.store.tables import FACT_MOMENT as MOMENT
+from jianheng.store.tables import FACTS
 
 
 def _of(office: str, source: str, entity: str) -> tuple[sa.ColumnElement[bool], ...]:
@@ -46,3 +47,23 @@ def last_recorded(connection: sa.Connection, office: str) -> int:
     """Return the latest moment at which anything of an office changed; 0 when it has no facts."""
     latest = sa.select(sa.func.max(MOMENT.c.moment)).where(MOMENT.c.office == office)
     return int(connection.scalar(latest) or 0)
+
+
+def behind(connection: sa.Connection, office: str) -> list[str]:
+    """Return the entities of which a source told something later than is said here: somebody else wrote there.
+
+    What was changed where it stands, or was recorded before a later moment of the same source, is not seen.
+    """
+    told = sa.select(MOMENT.c.entity, MOMENT.c.source, MOMENT.c.moment).where(MOMENT.c.office == office)
+    said: dict[str, dict[str, int]] = {}
+    for entity, source, at in connection.execute(told):
+        said.setdefault(entity, {})[source] = at
+    found = []
+    for name, table in FACTS.items():
+        known = said.get(name, {})
+        later = [sa.and_(table.c.source == each, table.c.recorded_from > at) for each, at in known.items()]
+        since = table.c.recorded_from > min(known.values(), default=-1)  # what the index of moments leads to
+        unsaid = sa.or_(table.c.source.not_in(list(known)), *later)
+        if connection.scalar(sa.select(sa.exists().where(table.c.office == office, since, unsaid))):
+            found.append(name)
+    return found

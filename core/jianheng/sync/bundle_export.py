@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from jianheng.errors import StopError
 from jianheng.store import moments
-from jianheng.store.bulk import arrow_type, read_arrow
+from jianheng.store.bulk import arrow_pages, arrow_type, read_arrow
 from jianheng.store.engine import now_us
 from jianheng.store.leases import Lease, fenced
 from jianheng.store.runs import first_unfinished
@@ -286,16 +286,10 @@ def _pages(
         table.c.recorded_from > plan.facts_from,
         table.c.recorded_from <= plan.facts_to,
     )
-    statement = sa.select(*columns_of(table)).where(within).order_by(*order).limit(size)
-    while True:
-        some = statement if end is None else statement.where(_behind(order, end))
-        rows = read_arrow(connection, table, some)
-        if not rows.num_rows:
-            return
-        end = [rows[column.name][-1].as_py() for column in order]
-        yield _as_known(rows, plan.facts_to), end
-        if rows.num_rows < size:
-            return
+    statement = sa.select(*columns_of(table)).where(within).order_by(*order)
+    rest = statement if end is None else statement.where(_behind(order, end))
+    for rows in arrow_pages(connection, table, rest, size):
+        yield _as_known(rows, plan.facts_to), [rows[column.name][-1].as_py() for column in order]
 
 
 def _behind(order: Sequence[sa.Column[Any]], end: Sequence[Any]) -> sa.ColumnElement[bool]:

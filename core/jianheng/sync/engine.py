@@ -21,7 +21,7 @@ from jianheng.logs import get_log
 from jianheng.store.engine import store_error, writing
 from jianheng.store.leases import LeaseLostError, give_back
 from jianheng.store.runs import PART, begin_run, end_abandoned, end_run
-from jianheng.sync import pauses, quarantine
+from jianheng.sync import first_load, pauses, quarantine
 from jianheng.sync.counts import Counts, SourceReport, StreamReport, told_problems
 from jianheng.sync.fence import LEASE_S, Fence, fenced, take_fence
 from jianheng.sync.place import Place
@@ -73,6 +73,7 @@ def sync_source(
     with _coded_store_failures(f"sync {reader.name}"):
         fence = take_fence(store, office, reader.name, lease_s)
         try:
+            first_load.mend(fence)
             with fenced(fence) as connection:
                 end_abandoned(connection, office, "sync", reader.name)
                 run_id = begin_run(connection, office, "sync", reader.name)

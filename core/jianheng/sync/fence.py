@@ -17,6 +17,10 @@ WAIT_S = 10
 """How long PostgreSQL lets a second run wait for a first that is writing just now."""
 
 
+SYNCS = "sync:"
+"""Begins the names of the leases of syncs."""
+
+
 @dataclass(frozen=True, slots=True)
 class Fence:
     """A store, and the lease without which nothing is written to it."""
@@ -28,7 +32,7 @@ class Fence:
 
 def lease_name(office: str, source: str) -> str:
     """Return the name under which the right to sync a source is leased."""
-    return f"sync:{office}:{source}"
+    return f"{SYNCS}{office}:{source}"
 
 
 def take_fence(store: sa.Engine, office: str, source: str, lease_s: float = LEASE_S) -> Fence:

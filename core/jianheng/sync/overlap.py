@@ -20,8 +20,10 @@ from sqlalchemy.exc import DBAPIError
 from jianheng.contract import Batch
 from jianheng.store.leases import LeaseLostError
 
-TOGETHER = 30_000
+TOGETHER = 60_000
 """Rows that wait for their turn, and rows of one transaction, but for the batch that goes beyond: what is held is bounded."""
+MAPPINGS_WEIGH = 2
+"""How many rows of an Arrow table a mapping counts for: it takes more room."""
 BATCHES_TOGETHER = 50
 """Batches of one transaction, at most: some hold few rows or none."""
 
@@ -83,6 +85,11 @@ def _fetched(coming: Iterator[Batch]) -> tuple[Batch | None, Exception | None]:
     return batch, None
 
 
+def _weight(batch: Batch) -> int:
+    """Return for how many rows a batch counts."""
+    return len(batch.rows) * (1 if isinstance(batch.rows, pa.Table) else MAPPINGS_WEIGH)
+
+
 def _is_final(error: Exception) -> bool:
     """Return whether nothing more can be written, whatever it is: the line to the store is gone, or the lease."""
     return isinstance(error, LeaseLostError) or (
@@ -107,7 +114,7 @@ class _Line(Generic[Ahead, Done]):
 
     def join(self, batch: Batch, ahead: Sequence[Ahead]) -> None:
         """Let a batch wait for its turn."""
-        self._joined += len(batch.rows)
+        self._joined += _weight(batch)
         self._waiting.append((batch, ahead))
 
     @property
@@ -121,12 +128,12 @@ class _Line(Generic[Ahead, Done]):
         Nothing where it was written in the turn before, after a failure, or once closed.
         """
         group: list[tuple[Batch, Sequence[Ahead]]] = []
-        rows = 0
+        weight = 0
         over = self.closed or self.failed is not None
-        while self._waiting and not over and rows < TOGETHER and len(group) < BATCHES_TOGETHER:
+        while self._waiting and not over and weight < TOGETHER and len(group) < BATCHES_TOGETHER:
             group.append(self._waiting.popleft())
-            rows += len(group[-1][0].rows)
-        self._taken += rows
+            weight += _weight(group[-1][0])
+        self._taken += weight
         done: list[Done] = []
         parts = [group] if group else []
         while parts and self.failed is None:

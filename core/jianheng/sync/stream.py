@@ -11,7 +11,7 @@ from jianheng.errors import AskError, EmptiedError, JianhengError, Problem, Retr
 from jianheng.store import audit, fact_versions, moments
 from jianheng.store.engine import now_us
 from jianheng.store.leases import LeaseLostError
-from jianheng.sync import cursors, pauses, quarantine
+from jianheng.sync import cursors, first_load, pauses, quarantine
 from jianheng.sync.apply import Applied, Highest, Looked, Seen, apply_rows
 from jianheng.sync.batches import (
     Looks,
@@ -160,6 +160,7 @@ def _read_cursor(
         with fenced(task.fence) as connection:
             looks = looks_of(connection, task)
             anything = moments.is_told(connection, place.office, place.source, place.entity.name)
+            left_away = [] if anything else first_load.left_away(connection, place.entity)
         highest = None if anything else Highest()
 
         def seen() -> Seen:
@@ -169,15 +170,17 @@ def _read_cursor(
             kept = cursors.Kept(reached, marks_of(applied), full_at)
             cursors.keep(connection, now, kept, reader.fingerprint)
 
-        for batch, applied in _written(task, reader.read(task.stream.name, cursor), looks, seen, keep):
-            edge.look(applied)
-            if task.shared:
-                place.met.update(*(part.live for part in applied.taken))
-            if met is not None:
-                _meet(met, applied, with_keys=with_keys)
-            read += len(batch.rows)
-            task.wish.progress(task.stream.name, read)
-            yield applied.counts
+        with first_load.loading(task.fence, left_away) as coming:
+            batches = reader.read(task.stream.name, cursor)
+            for batch, applied in _written(task, batches, looks, seen, keep, coming):
+                edge.look(applied)
+                if task.shared:
+                    place.met.update(*(part.live for part in applied.taken))
+                if met is not None:
+                    _meet(met, applied, with_keys=with_keys)
+                read += len(batch.rows)
+                task.wish.progress(task.stream.name, read)
+                yield applied.counts
     except EmptiedError:
         read, cursor, edge.met = 0, None, True
     if cursor is not None:
@@ -196,11 +199,13 @@ def _written(
     looks: Looks,
     seen: Callable[[], Seen],
     keep: Callable[[sa.Connection, Place, str, Applied], None],
+    coming: Callable[[int], None] = lambda _rows: None,
 ) -> Iterator[tuple[Batch, Applied]]:
     """Yield batches as they are written, each transaction with the cursor its last batch reached."""
 
     def write(group: Sequence[tuple[Batch, Sequence[Looked]]]) -> list[Applied]:
         nonlocal looks
+        coming(sum(len(batch.rows) for batch, _ in group))
         with fenced(task.fence) as connection:
             now, looked = moment_in(connection, task.place), looks.copy()
             turns = [  # a record may change from one batch to the next: its versions must not begin at one moment

@@ -20,6 +20,7 @@ from hypothesis import settings
 import database_servers
 import jianheng_adapters.mapping
 import jianheng_adapters.web_service  # noqa: F401  # both add their words once a process, not while a test has put them aside
+from jianheng.conformance.rig import quiet_servers
 from jianheng.messages import speaking
 from jianheng.store.engine import open_store
 from jianheng.store.operations import METADATA
@@ -102,6 +103,13 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     """Stop what was started for the tests."""
     for server in config.stash.get(SERVERS, {}).values():
         server.stop()
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _quiet_servers() -> Iterator[None]:
+    """A server of one test whose asker has left must not print its frames into the output another test looks at."""
+    with quiet_servers():
+        yield
 
 
 @pytest.fixture(autouse=True)

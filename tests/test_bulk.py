@@ -1,6 +1,8 @@
 """Tables in and out, many rows at a time: what was put in comes out again, or is refused."""
 
+import contextlib
 import datetime as dt
+import sqlite3
 from decimal import Decimal
 
 import pyarrow as pa
@@ -8,7 +10,7 @@ import pytest
 import sqlalchemy as sa
 
 from jianheng.errors import StopError
-from jianheng.store.bulk import insert_arrow, insert_rows, read_arrow
+from jianheng.store.bulk import MANY, insert_arrow, insert_rows, read_arrow
 
 TABLE = sa.Table(
     "kept",
@@ -86,3 +88,22 @@ def test_a_decimal_that_would_come_back_as_another_is_refused(connection, put, t
     assert stopped.value.problem.code == "store-decimal-inexact"
     assert told in stopped.value.problem.message().what
     assert connection.execute(sa.select(sa.func.count()).select_from(TABLE)).scalar() == 0
+
+
+@pytest.mark.parametrize("put", [by_rows, by_arrow])
+def test_of_many_rows_too_each_keeps_its_own(connection, put):
+    """What is the same in all rows is bound once: nothing of it must reach a row that differs in its midst."""
+    same = [(f"k{n:05d}", None, DAY, MOMENT, True, 7) for n in range(MANY)]
+    odd = [*same[:300], ("odd", Decimal("0.5"), None, None, False, 7), *same[300:]]
+    for rows in (same, odd):
+        put(connection, rows)
+        kept = read_arrow(connection, TABLE, sa.select(TABLE).order_by("key"))
+        assert kept.equals(arrow(sorted(rows)))
+        connection.execute(sa.delete(TABLE))
+
+
+def test_nothing_stays_nothing_to_every_user_of_the_driver():
+    """The answer we give for None serves all of this process."""
+    with contextlib.closing(sqlite3.connect(":memory:")) as plain:
+        (found,) = plain.execute("SELECT ?, typeof(?), ?", (None, None, "None"))
+    assert found == (None, "null", "None")

@@ -8,6 +8,7 @@ import pytest
 from jianheng.facts.columns import check
 from jianheng.facts.convert import Reject, convert
 from jianheng.facts.entities import ENTITIES
+from jianheng.facts.vectors import listed
 from jianheng.store.bulk import AT_ONCE
 from jianheng.sync import apply
 from upstream import broken_chains, case, current, document, person, sync, table, versions
@@ -169,3 +170,12 @@ def test_days_outside_the_calendar_of_python_are_refused_in_arrow_too():
     assert sorted(batch.rejects) == [2]
     assert batch.rejects[2].problems[0].code == "row-date-out-of-range"
     assert batch.hashes[:2] == [convert(ENTITIES["person"], row).content_hash for row in rows.to_pylist()[:2]]
+
+
+@pytest.mark.parametrize("distinct", [1, 7, 200, 5_000])
+@pytest.mark.parametrize("missing", [0, 3])
+def test_texts_are_listed_as_they_are_however_often_they_come_again(distinct, missing):
+    told = [None if missing and not n % missing else f"单处{n % distinct}" for n in range(2_000)]
+    array = pa.array([*told, *told], pa.string())
+    assert listed(array) == [*told, *told]
+    assert listed(array.slice(1_999, 1_500)) == [told[-1], *told[:1_499]]

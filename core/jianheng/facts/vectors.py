@@ -61,11 +61,15 @@ def at(values: Sequence[Any] | None, places: Sequence[int]) -> Sequence[Any] | N
     return found
 
 
+_SOME, _FEW = 500, 125
+"""Texts that are looked at first, and how many may be distinct for all to be taken for codes."""
+
+
 def listed(array: pa.Array) -> list[Any]:
     """Return an Arrow array's values; days and codes come often, and each is made once."""
     if pa.types.is_null(array.type):
         return [None] * len(array)
-    if pa.types.is_string(array.type):
+    if pa.types.is_string(array.type) and (len(array) < _SOME or len(array.slice(0, _SOME).unique()) > _FEW):
         told: list[Any] = array.to_pylist()
         return told
     coded = array.dictionary_encode()

@@ -217,15 +217,19 @@ def _ratio(rounds: Sequence[Round], above: str, below: str, count: int) -> float
 
 
 def _round(kind: str, count: int) -> Round:
+    """Measure all sides once, the bare peer between our two forms: a machine's speed moves from minute to minute."""
     with tempfile.TemporaryDirectory() as folder, _place(kind, folder) as url, _place(kind, folder) as arrow:
-        found: Round = {}
-        for form, place in (("mappings", url), ("arrow", arrow)):
-            taken: Ours = _alone(ours, place, count, arrow=form == "arrow")
-            found[f"{form}_first"], found[f"{form}_again"] = taken.first, taken.again
-            found[f"{form}_from_cursor"] = taken.from_cursor
+        found: Round = _ours("mappings", url, count)
         held = _digest(url, "fact_organisation_suspect")
+        found |= _bare(kind, count, folder, held) | _ours("arrow", arrow, count)
         assert held == _digest(arrow, "fact_organisation_suspect"), "both forms must give the same rows"
-    return found | _peers(kind, count, held)
+    return found | (_dlts(kind, count, held) if kind == "postgresql" else {})
+
+
+def _ours(form: str, url: str, count: int) -> Round:
+    taken: Ours = _alone(ours, url, count, arrow=form == "arrow")
+    told = {"first": taken.first, "again": taken.again, "from_cursor": taken.from_cursor}
+    return {f"{form}_{which}": seconds for which, seconds in told.items()}
 
 
 def _peak_of(kind: str, count: int, *, arrow: bool) -> float:
@@ -235,23 +239,27 @@ def _peak_of(kind: str, count: int, *, arrow: bool) -> float:
     return taken.peak_mb
 
 
-def _peers(kind: str, count: int, held: tuple[int, str]) -> Round:
+def _bare(kind: str, count: int, folder: str, held: tuple[int, str]) -> Round:
+    if kind not in sync_peers.BARE:
+        return {}
+    with _place(kind, folder) as url:
+        seconds: float = _alone(sync_peers.BARE[kind], url, count)
+        assert held == _digest(url, "bare"), "the peer must hold the same rows"
+    return {"bare": seconds}
+
+
+def _dlts(kind: str, count: int, held: tuple[int, str]) -> Round:
     found: Round = {}
-    with tempfile.TemporaryDirectory() as folder:
-        if kind in sync_peers.BARE:
-            with _place(kind, folder) as url:
-                found["bare"] = _alone(sync_peers.BARE[kind], url, count)
-                assert held == _digest(url, "bare"), "the peer must hold the same rows"
-        for form in DLT_TARGETS if kind == "postgresql" else ():
-            size = _rows(f"dlt_{form}", count)
-            with _place(kind, folder) as url:
-                told = _dlt(url, size, form)
-                if told is None:
-                    print("dlt is not installed: not compared")
-                    return found
-                if size == count:
-                    assert held == _digest(url, "bench.organisation"), "the peer must hold the same rows"
-            found |= {f"dlt_{form}_{which}": seconds for which, seconds in told.items()}
+    for form in DLT_TARGETS:
+        size = _rows(f"dlt_{form}", count)
+        with _place(kind, "") as url:
+            told = _dlt(url, size, form)
+            if told is None:
+                print("dlt is not installed: not compared")
+                return found
+            if size == count:
+                assert held == _digest(url, "bench.organisation"), "the peer must hold the same rows"
+        found |= {f"dlt_{form}_{which}": seconds for which, seconds in told.items()}
     return found
 
 

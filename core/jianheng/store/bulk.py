@@ -80,13 +80,14 @@ def _for_sqlite(column: sa.Column[Any], values: Cells) -> Sequence[Any] | Same:
     """Return a column as SQLite keeps it; each day is converted once, however many rows have it."""
     if isinstance(values, Same):
         return Same(_sqlite_value(values.value))
+    if isinstance(values, Vector) and values.texts is not None:
+        return values.texts
+    array = values.array if isinstance(values, Vector) else values
+    if isinstance(array, pa.Array) and pa.types.is_date32(array.type):
+        return listed(array.cast(pa.string()))
     if isinstance(values, Vector):
-        if values.texts is not None:
-            return values.texts
-        values = values.values if values.array is None else values.array
-    if isinstance(values, pa.Array):
-        if pa.types.is_date32(values.type):
-            return listed(values.cast(pa.string()))
+        values = values.values  # keys were listed before, to be looked at
+    elif isinstance(values, pa.Array):
         values = listed(values)
     if not isinstance(column.type, sa.Date | sa.DateTime | sa.Numeric):
         return values

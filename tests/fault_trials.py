@@ -120,7 +120,7 @@ class Trials:
             self.world.go_on()
         self.world.tell(must=True)
         self.world.save(self.upstream)
-        self._see_done(now_us())
+        self._see_done(now_us(), f" after {by} at {point or AT_RANDOM}")
         if by != "SIGKILL":
             self.tally.kills[point] += 1
             os.kill(first, signal.SIGCONT)
@@ -183,10 +183,12 @@ class Trials:
         assert ended in (0, 1), said
         return str(said["code"]) if ended else ""
 
-    def _see_done(self, since: int) -> None:
+    def _see_done(self, since: int, after: str = "") -> None:
         """Wait until everything that the upstreams hold since a moment has gone the whole way."""
         for job in ("sync", "score", "publish", "outbox"):
-            since = eventually(lambda job=job, since=since: self._ended(job, since), f"a turn of {job}")
+            since = eventually(
+                lambda job=job, since=since: self._ended(job, since), f"a turn of {job}{after}"
+            )
 
     def _ended(self, job: str, since: int) -> int | None:
         with self.store.connect() as connection:
